@@ -1,0 +1,13 @@
+/* siphash: SipHash-2-4, the keyed 64-bit hash of every table and of every stateless proof. */
+#ifndef SIPHASH_H
+#define SIPHASH_H
+#include <stddef.h>
+#include <stdint.h>
+
+struct siphash_key {
+	uint64_t k0, k1;
+};
+
+struct siphash_key siphash_key_from(const uint8_t bytes[16]); /* little-endian, as in the paper */
+uint64_t siphash(const struct siphash_key *key, const void *data, size_t len);
+#endif
