@@ -1,0 +1,83 @@
+#include "guard/budget.h"
+
+static struct rate half_rate(const struct budget_config *c)
+{
+	return (struct rate){ c->rate.count, c->rate.period * 2 };
+}
+
+uint32_t budget_cost(const struct budget_config *c, enum budget_kind k)
+{
+	return k == BUDGET_HANDSHAKE ? c->handshake_cost : 1;
+}
+
+/* A minute's worth of the whole rate, and never less than one request of the kind. */
+static uint64_t depth(const struct budget_config *c, enum budget_kind k)
+{
+	uint64_t minute = c->rate.period ? c->rate.count * TSTAMP_MIN / c->rate.period : 0;
+	uint64_t cost = budget_cost(c, k);
+
+	return minute > cost ? minute : cost;
+}
+
+static bool new_day(const struct budget *b, tstamp now)
+{
+	return tstamp_since(b->day, now) >= TSTAMP_DAY;
+}
+
+uint32_t budget_left(const struct budget *b, const struct budget_config *c, tstamp now)
+{
+	uint32_t used = new_day(b, now) ? 0 : b->used;
+
+	return used < c->per_day ? c->per_day - used : 0;
+}
+
+/* The half to charge: the kind's own, or the other's when that one is full and idle. */
+static enum budget_kind payer(const struct budget *b, const struct budget_config *c, enum budget_kind k, tstamp now)
+{
+	enum budget_kind other = k == BUDGET_REQUEST ? BUDGET_HANDSHAKE : BUDGET_REQUEST;
+
+	if (bucket_wait(&b->half[k], half_rate(c), depth(c, k), budget_cost(c, k), now) == 0)
+		return k;
+	if (tstamp_reached(b->half[other].tat, now) && budget_cost(c, k) <= depth(c, other))
+		return other;
+	return BUDGET_KINDS;
+}
+
+bool budget_take(struct budget *b, const struct budget_config *c, enum budget_kind k, tstamp now)
+{
+	uint32_t cost = budget_cost(c, k);
+	enum budget_kind from;
+
+	if (budget_left(b, c, now) < cost)
+		return false;
+	from = payer(b, c, k, now);
+	if (from == BUDGET_KINDS || !bucket_take(&b->half[from], half_rate(c), depth(c, from), cost, now))
+		return false;
+	if (new_day(b, now)) {
+		b->day = now;
+		b->used = 0;
+	}
+	b->used += cost;
+	return true;
+}
+
+uint64_t budget_wait(const struct budget *b, const struct budget_config *c, enum budget_kind k, tstamp now)
+{
+	enum budget_kind other = k == BUDGET_REQUEST ? BUDGET_HANDSHAKE : BUDGET_REQUEST;
+	uint64_t own = bucket_wait(&b->half[k], half_rate(c), depth(c, k), budget_cost(c, k), now);
+	uint64_t lent = b->half[other].tat > now ? b->half[other].tat - now : 0;
+
+	if (budget_cost(c, k) > c->per_day)
+		return TSTAMP_NEVER;
+	if (budget_left(b, c, now) < budget_cost(c, k)) /* the rest of the day */
+		return tstamp_since(now, tstamp_add(b->day, TSTAMP_DAY));
+	return budget_cost(c, k) <= depth(c, other) && lent < own ? lent : own;
+}
+
+void budget_refund(struct budget *b, const struct budget_config *c, enum budget_kind k)
+{
+	uint32_t cost = budget_cost(c, k);
+
+	bucket_refund(&b->half[k], half_rate(c), cost);
+	b->used -= b->used < cost ? b->used : cost;
+}

@@ -1,0 +1,385 @@
+#include "guard/guard.h"
+#include "guard/guard_impl.h"
+#include "guard/judge.h"
+#include "guard/settle.h"
+#include <stdlib.h>
+
+#define SKETCH_LEVELS 3
+
+static const struct newcomers_config newcomers_limits = {
+	.capacity = 1024, .per_64 = 1, .per_48 = 4, .charges = 65536, .memory = TSTAMP_DAY,
+};
+
+static uint32_t reach_entries(const struct policy *p)
+{
+	return p->relations * 2;
+}
+
+static struct ratelimit_config request_sketch(const struct policy *p)
+{
+	return (struct ratelimit_config){
+		.cells = p->table_size, .rate = p->throttle_rate, .burst = 8, .n_levels = SKETCH_LEVELS,
+		.levels = { { 64, 32, 1 }, { 48, 24, 8 }, { 32, 16, 64 } },
+	};
+}
+
+static struct ratelimit_config reply_sketch(const struct policy *p)
+{
+	return (struct ratelimit_config){
+		.cells = p->table_size, .rate = p->reply_rate, .burst = (uint32_t)p->reply_rate.count, .n_levels = 1,
+		.levels = { { 64, 24, 1 } },
+	};
+}
+
+static struct ratelimit_config guess_sketch(const struct policy *p)
+{
+	return (struct ratelimit_config){
+		.cells = p->table_size / 4, .rate = { GUARD_GUESSES, TSTAMP_MIN }, .burst = GUARD_GUESSES, .n_levels = 1,
+		.levels = { { 64, 24, 1 } },
+	};
+}
+
+size_t guard_memory(const struct policy *p, uint32_t requests)
+{
+	struct ratelimit_config a = request_sketch(p), b = reply_sketch(p), c = guess_sketch(p);
+
+	return sizeof(struct guard) + reputation_memory(p->relations) + seqtrack_memory(p->contexts) +
+	       reach_memory(reach_entries(p)) + inflight_memory(requests) + newcomers_memory(&newcomers_limits) +
+	       ratelimit_memory(&a) + ratelimit_memory(&b) + ratelimit_memory(&c);
+}
+
+/* Every key is derived from the one secret: hash(label, secret half). */
+static struct siphash_key derive(const uint8_t secret[32], uint64_t label)
+{
+	struct siphash_key a = siphash_key_from(secret), b = siphash_key_from(secret + 16);
+
+	return (struct siphash_key){ siphash(&a, &label, sizeof label), siphash(&b, &label, sizeof label) };
+}
+
+static void cost_from_policy(struct guard *g)
+{
+	for (unsigned i = 0; i < POLICY_SERVERS; i++) {
+		const struct policy_server *s = &g->policy.servers[i];
+
+		g->servers[i].cost = (struct budget_config){ s->unknown_rate, s->unknown_budget, s->handshake_cost };
+	}
+}
+
+struct guard *guard_create(const struct policy *policy, uint32_t requests, const uint8_t secret[32], tstamp now)
+{
+	struct guard *g = calloc(1, sizeof *g);
+	struct ratelimit_config sketches[] = { request_sketch(policy), reply_sketch(policy), guess_sketch(policy) };
+	struct siphash_key k, echo_secret = derive(secret, 3);
+
+	if (!g)
+		return NULL;
+	g->policy = *policy;
+	g->hash_key = derive(secret, 1);
+	g->ping_key = derive(secret, 2);
+	echo_init(&g->echo_key, (const uint8_t *)&echo_secret, policy->echo_key_lifetime, now);
+	k = derive(secret, 4);
+	g->reputation = reputation_create(policy->relations);
+	g->seqtrack = seqtrack_create(policy->contexts);
+	g->reach = reach_create(reach_entries(policy));
+	g->inflight = inflight_create(requests);
+	g->newcomers = newcomers_create(&newcomers_limits, &k, k.k0 ^ k.k1);
+	g->requests = ratelimit_create(&sketches[0], &k);
+	g->replies = ratelimit_create(&sketches[1], &k);
+	g->guesses = ratelimit_create(&sketches[2], &k);
+	if (!g->reputation || !g->seqtrack || !g->reach || !g->inflight || !g->newcomers || !g->requests ||
+	    !g->replies || !g->guesses) {
+		guard_free(g);
+		return NULL;
+	}
+	cost_from_policy(g);
+	return g;
+}
+
+void guard_free(struct guard *g)
+{
+	if (g) {
+		reputation_free(g->reputation);
+		seqtrack_free(g->seqtrack);
+		reach_free(g->reach);
+		inflight_free(g->inflight);
+		newcomers_free(g->newcomers);
+		ratelimit_free(g->requests);
+		ratelimit_free(g->replies);
+		ratelimit_free(g->guesses);
+	}
+	free(g);
+}
+
+static void forget_server(struct guard *g, uint8_t server)
+{
+	for (uint32_t i = 0; i < reputation_capacity(g->reputation); i++) {
+		struct relation *rel = reputation_at(g->reputation, i);
+
+		if (rel && rel->server == server) {
+			seqtrack_forget(g->seqtrack, rel->key);
+			reputation_remove(g->reputation, rel);
+		}
+	}
+	g->servers[server] = (struct guard_server_state){ .lanes = { 0 } };
+}
+
+void guard_retune(struct guard *g, const struct policy *policy, tstamp now)
+{
+	struct policy old = g->policy;
+	struct ratelimit_config replies = reply_sketch(policy), requests = request_sketch(policy);
+
+	(void)now;
+	g->policy = *policy;
+	g->policy.relations = old.relations; /* sizes stay as created */
+	g->policy.contexts = old.contexts;
+	g->policy.table_size = old.table_size;
+	g->policy.echo_key_lifetime = old.echo_key_lifetime;
+	for (unsigned i = 0; i < POLICY_SERVERS; i++)
+		if (old.servers[i].present && !policy->servers[i].present)
+			forget_server(g, (uint8_t)i);
+	ratelimit_retune(g->requests, requests.rate, requests.burst);
+	ratelimit_retune(g->replies, replies.rate, replies.burst);
+	cost_from_policy(g);
+}
+
+uint64_t guard_flow(const struct guard *g, const struct addr *client)
+{
+	uint8_t data[22];
+	uint64_t h;
+
+	memcpy(data, client->ip, 16);
+	memcpy(data + 16, &client->scope, 4);
+	memcpy(data + 20, &client->port, 2);
+	h = siphash(&g->hash_key, data, sizeof data);
+	return h ? h : 1;
+}
+
+/* An absent kid context differs from an empty one. */
+uint64_t guard_relation_key(const struct guard *g, uint8_t server, struct bytes kid, struct bytes kid_context)
+{
+	uint8_t data[3 + 255 + 255];
+	size_t kid_len = kid.len < 255 ? kid.len : 255, context_len = kid_context.len < 255 ? kid_context.len : 255;
+	uint64_t h;
+
+	data[0] = server;
+	data[1] = (uint8_t)kid_len;
+	data[2] = kid_context.ptr != NULL;
+	if (kid_len)
+		memcpy(data + 3, kid.ptr, kid_len);
+	if (context_len)
+		memcpy(data + 3 + kid_len, kid_context.ptr, context_len);
+	h = siphash(&g->hash_key, data, 3 + kid_len + context_len);
+	return h ? h : 1;
+}
+
+void guard_prefetch(const struct guard *g, const struct addr *client)
+{
+	reach_prefetch(g->reach, guard_flow(g, client));
+}
+
+static void remember_incident(struct guard *g, const struct guard_request *rq, const struct verdict *v, tstamp now)
+{
+	g->incidents[g->next_incident++ % GUARD_INCIDENTS] = (struct guard_incident){
+		.client = rq->client, .at = now, .server = rq->server, .action = (uint8_t)v->action,
+		.reason = (uint8_t)v->reason, .lane = (uint8_t)v->lane,
+	};
+}
+
+struct verdict guard_check(struct guard *g, const struct guard_request *rq, tstamp now)
+{
+	struct verdict v = judge_request(g, rq, now);
+	struct guard_server_state *s = &g->servers[rq->server];
+
+	s->verdicts[v.action][v.reason]++;
+	if (v.action == VERDICT_FORWARD)
+		s->lanes[v.lane]++;
+	else
+		remember_incident(g, rq, &v, now);
+	return v;
+}
+
+bool guard_enqueue(struct guard *g, const struct verdict *v, uint32_t ref, uint32_t *evicted, tstamp now)
+{
+	const struct inflight_request *in = inflight_get(g->inflight, v->ticket);
+	struct newcomers_entry e, out;
+	bool has_evicted = false;
+
+	*evicted = UINT32_MAX;
+	if (!in || ref >= GUARD_REFS)
+		return false;
+	e = (struct newcomers_entry){ .client = in->client, .ref = ref, .server = in->server, .kind = in->kind,
+				      .cost = budget_cost(&g->servers[in->server].cost, (enum budget_kind)in->kind),
+				      .since = now };
+	if (newcomers_push(g->newcomers, &e, &out, &has_evicted) != NEWCOMERS_QUEUED) {
+		inflight_close(g->inflight, v->ticket);
+		return false;
+	}
+	g->waiting[ref] = v->ticket;
+	if (has_evicted) {
+		*evicted = out.ref;
+		inflight_close(g->inflight, g->waiting[out.ref]);
+	}
+	return true;
+}
+
+/* Bits of the kinds of request that may be admitted now. */
+static uint32_t affordable_kinds(const struct guard *g, uint8_t server, tstamp now)
+{
+	const struct guard_server_state *s = &g->servers[server];
+	uint32_t kinds = 0;
+
+	for (unsigned k = 0; k < BUDGET_KINDS; k++)
+		if (budget_wait(&s->budgets[BUDGET_REACHABLE], &s->cost, (enum budget_kind)k, now) == 0)
+			kinds |= 1U << k;
+	if (inflight_handshake(g->inflight, server))
+		kinds &= ~(1U << BUDGET_HANDSHAKE);
+	return kinds;
+}
+
+static void launch(struct guard *g, uint8_t server, const struct newcomers_entry *e, tstamp now)
+{
+	struct guard_server_state *s = &g->servers[server];
+	struct inflight_request *in = inflight_get(g->inflight, g->waiting[e->ref]);
+
+	if (in) {
+		in->charged = budget_take(&s->budgets[BUDGET_REACHABLE], &s->cost, (enum budget_kind)e->kind, now);
+		inflight_launch(g->inflight, g->waiting[e->ref]);
+	}
+	s->lanes[LANE_REACHABLE]++;
+}
+
+bool guard_admit(struct guard *g, uint32_t *ref, tstamp now)
+{
+	for (unsigned i = 0; i < POLICY_SERVERS; i++) {
+		struct newcomers_entry e;
+		uint32_t kinds;
+
+		if (!g->policy.servers[i].present || newcomers_waiting(g->newcomers, i) == 0)
+			continue;
+		kinds = affordable_kinds(g, (uint8_t)i, now);
+		if (!kinds || !newcomers_admit(g->newcomers, i, kinds, now, &e))
+			continue;
+		launch(g, (uint8_t)i, &e, now);
+		*ref = e.ref;
+		return true;
+	}
+	return false;
+}
+
+tstamp guard_next_admission(const struct guard *g, tstamp now)
+{
+	tstamp next = TSTAMP_NEVER;
+
+	for (unsigned i = 0; i < POLICY_SERVERS; i++) {
+		const struct guard_server_state *s = &g->servers[i];
+
+		for (unsigned k = 0; g->policy.servers[i].present && k < BUDGET_KINDS; k++)
+			if (newcomers_waiting_kinds(g->newcomers, i, 1U << k) &&
+			    !(k == BUDGET_HANDSHAKE && inflight_handshake(g->inflight, (uint8_t)i)))
+				next = tstamp_min(next, tstamp_add(now, budget_wait(&s->budgets[BUDGET_REACHABLE],
+										      &s->cost, (enum budget_kind)k,
+										      now)));
+	}
+	return next;
+}
+
+void guard_withdraw(struct guard *g, uint32_t ref)
+{
+	if (newcomers_remove(g->newcomers, ref))
+		inflight_close(g->inflight, g->waiting[ref]);
+}
+
+bool guard_report(struct guard *g, struct guard_ticket t, enum guard_outcome outcome, tstamp now)
+{
+	const struct inflight_request *in = inflight_get(g->inflight, t);
+	bool news;
+
+	if (!in)
+		return false;
+	g->servers[in->server].outcomes[outcome]++;
+	news = settle_outcome(g, in, outcome, now);
+	inflight_close(g->inflight, t);
+	return news;
+}
+
+const char *guard_outcome_word(enum guard_outcome o)
+{
+	static const char *const words[] = { "accepted", "observed", "tentative", "refused", "neutral", "silent",
+					     "cancelled" };
+
+	return words[o];
+}
+
+uint16_t guard_ping(struct guard *g, const struct addr *client, const struct addr *listener, tstamp now)
+{
+	g->pings++;
+	return ping_mid(&g->ping_key, client, listener, now);
+}
+
+bool guard_pong(struct guard *g, const struct addr *client, const struct addr *listener, uint16_t mid, bool *again,
+		tstamp now)
+{
+	uint64_t slot;
+
+	*again = false;
+	if (ratelimit_load(g->guesses, client, now) >= 1000)
+		return false;
+	if (!ping_check(&g->ping_key, client, listener, mid, now, &slot)) {
+		g->pongs_wrong++;
+		ratelimit_charge(g->guesses, client, 1, now);
+		return false;
+	}
+	g->pongs++;
+	*again = reach_pong(g->reach, guard_flow(g, client), client, slot, g->policy.echo_validity, now) == REACH_ONCE;
+	return true;
+}
+
+void guard_echo(struct guard *g, const struct addr *client, const struct addr *listener, tstamp now,
+		uint8_t out[ECHO_LEN])
+{
+	g->echoes_made++;
+	echo_make(&g->echo_key, client, listener, now, out);
+}
+
+enum echo_result guard_echo_origin(const struct guard *g, const struct guard_request *rq, tstamp now)
+{
+	return echo_check(&g->echo_key, &rq->client, &rq->listener, rq->echo, g->policy.echo_validity, now);
+}
+
+bool guard_knows(const struct guard *g, const struct addr *client, tstamp now)
+{
+	struct reach_view v = reach_find(g->reach, guard_flow(g, client), g->policy.echo_validity, now);
+
+	return v.state != REACH_NONE || v.home;
+}
+
+/* Over the rate, one in `slip` still goes out, half as many again at most: a spoofer can't silence a prefix for sure. */
+bool guard_may_reply(struct guard *g, const struct addr *client, tstamp now)
+{
+	const struct policy *p = &g->policy;
+
+	if (ratelimit_charge(g->replies, client, 1, now) == 0)
+		return true;
+	if (p->reply_slip && ++g->slip_turn % p->reply_slip == 0 &&
+	    bucket_take(&g->slip, p->reply_rate, p->reply_rate.count, 1, now))
+		return true;
+	g->replies_suppressed++;
+	return false;
+}
+
+unsigned guard_forget(struct guard *g, const struct addr *host, tstamp now)
+{
+	unsigned n = reach_forget_host(g->reach, host);
+
+	(void)now;
+	for (uint32_t i = 0; i < reputation_capacity(g->reputation); i++) {
+		struct relation *rel = reputation_at(g->reputation, i);
+
+		if (rel && memcmp(rel->ip, host->ip, sizeof rel->ip) == 0) {
+			seqtrack_forget(g->seqtrack, rel->key);
+			reputation_remove(g->reputation, rel);
+			n++;
+		}
+	}
+	return n;
+}

@@ -1,0 +1,134 @@
+/*
+ * guard: who may spend the constrained link. It knows no CoAP: it judges plain facts, returns a verdict with a reason,
+ * and hears later what the device observably made of it. Others act.
+ *
+ *   guard_check   facts of a request  -> verdict (and a ticket)
+ *   guard_admit   time                -> the next waiting newcomer whose turn it is
+ *   guard_report  ticket, outcome     -> standing
+ *   guard_pong    a RST that may answer a ping
+ */
+#ifndef GUARD_H
+#define GUARD_H
+#include "base/addr.h"
+#include "base/bytes.h"
+#include "base/tstamp.h"
+#include "guard/echo.h"
+#include "guard/policy.h"
+#include "guard/reputation.h"
+#include "guard/verdict.h"
+
+struct guard;
+
+/* All the guard ever learns of a request. Views are only read during the call. */
+struct guard_request {
+	struct addr client, listener;
+	uint8_t server;    /* place in the policy */
+	bool confirmable;  /* the client will send it again by itself */
+	bool has_oscore;   /* carries an OSCORE option */
+	bool trackable;    /* kid and Partial IV are readable (RFC 8613 §6.1) */
+	bool handshake;    /* EDHOC or a token: costs the device a key exchange */
+	bool follow_up;    /* a later outer block (NUM > 0) of an OSCORE message */
+	bool replayable;   /* Request-Hash: anybody who saw it can send it again */
+	bool authenticated; /* one of our own OSCORE layers came off (not built yet: always false) */
+	struct bytes kid, kid_context; /* kid_context.ptr NULL: absent, which differs from empty */
+	uint64_t piv;
+	struct bytes echo; /* outer Echo; ptr NULL: absent */
+};
+
+enum guard_outcome {
+	OUTCOME_ACCEPTED,  /* the device observably unprotected the request (digest §2.9) */
+	OUTCOME_OBSERVED,  /* accepted only if its Partial IV was never accepted before */
+	OUTCOME_TENTATIVE, /* OSCORE response with a Partial IV of its own: earns nothing, costs nothing */
+	OUTCOME_REFUSED,   /* unprotected 4.00, 4.01, 4.02, or what no OSCORE server sends */
+	OUTCOME_NEUTRAL,   /* says nothing about the client */
+	OUTCOME_SILENT,    /* nothing came */
+	OUTCOME_CANCELLED  /* never reached the device */
+};
+const char *guard_outcome_word(enum guard_outcome o);
+
+struct guard *guard_create(const struct policy *policy, uint32_t requests, const uint8_t secret[32], tstamp now);
+void guard_free(struct guard *g);
+size_t guard_memory(const struct policy *policy, uint32_t requests);
+/* Takes new numbers over; what is known stays, but for servers that are no longer present. */
+void guard_retune(struct guard *g, const struct policy *policy, tstamp now);
+
+struct verdict guard_check(struct guard *g, const struct guard_request *rq, tstamp now);
+/* Looks the request's records up early, so that a batch waits for memory only once. */
+void guard_prefetch(const struct guard *g, const struct addr *client);
+
+/*
+ * After a verdict QUEUE: waits under the name `ref`. False: no place (the ticket is closed). *evicted is the ref of a
+ * request that lost its place to this one, or UINT32_MAX.
+ */
+bool guard_enqueue(struct guard *g, const struct verdict *v, uint32_t ref, uint32_t *evicted, tstamp now);
+/* The next waiting request that may go now; false: none. Call until false. */
+bool guard_admit(struct guard *g, uint32_t *ref, tstamp now);
+tstamp guard_next_admission(const struct guard *g, tstamp now);
+void guard_withdraw(struct guard *g, uint32_t ref); /* the waiting request is given up */
+
+/* Settles a ticket. True: the device accepted the request, and its Partial IV was never accepted before. */
+bool guard_report(struct guard *g, struct guard_ticket t, enum guard_outcome outcome, tstamp now);
+
+/* A RST from a client that matches nothing else. True: it answers a ping. *again: send a second ping to be sure. */
+bool guard_pong(struct guard *g, const struct addr *client, const struct addr *listener, uint16_t mid, bool *again,
+		tstamp now);
+uint16_t guard_ping(struct guard *g, const struct addr *client, const struct addr *listener, tstamp now);
+void guard_echo(struct guard *g, const struct addr *client, const struct addr *listener, tstamp now,
+		uint8_t out[ECHO_LEN]);
+/* How a value relates to this guard, without any effect. */
+enum echo_result guard_echo_origin(const struct guard *g, const struct guard_request *rq, tstamp now);
+
+/* Return-routability of an endpoint was shown within the Echo validity, or a relation lives there. */
+bool guard_knows(const struct guard *g, const struct addr *client, tstamp now);
+/* May one more reply go to the client's prefix? Charged. */
+bool guard_may_reply(struct guard *g, const struct addr *client, tstamp now);
+/* A keyed hash of an endpoint, for flows and indexes; never 0. */
+uint64_t guard_flow(const struct guard *g, const struct addr *client);
+
+unsigned guard_forget(struct guard *g, const struct addr *host, tstamp now);
+
+/* For people. */
+struct guard_client {
+	struct addr endpoint;
+	uint8_t server;
+	enum standing standing;
+	bool doubted;
+	uint8_t kid_len, kid[RELATION_KID];
+	uint64_t highest; /* accepted Partial IV */
+	unsigned settled, success; /* of the last 64; percent */
+	uint64_t idle;    /* ns */
+	unsigned fill;    /* of its bucket, permille */
+};
+/* Iterates: start with *place = 0; false at the end. */
+bool guard_view_client(const struct guard *g, uint32_t *place, struct guard_client *out, tstamp now);
+
+struct guard_server {
+	uint32_t relations, waiting, unknown_left, reachable_left; /* of the day, units */
+	uint64_t unknown_wait, reachable_wait;                     /* ns until the next request would pass */
+	uint64_t verdicts[VERDICT_ACTION_COUNT][REASON_COUNT];
+	uint64_t lanes[LANE_COUNT];
+	uint64_t outcomes[OUTCOME_CANCELLED + 1];
+};
+void guard_view_server(const struct guard *g, uint8_t server, struct guard_server *out, tstamp now);
+
+struct guard_totals {
+	uint64_t pings, pongs, pongs_wrong, echoes_made, echoes_valid, echoes_stale, echoes_foreign, replies_suppressed;
+	uint32_t relations, relations_capacity, contexts, inflight;
+};
+void guard_view_totals(const struct guard *g, struct guard_totals *out);
+
+struct guard_incident {
+	struct addr client;
+	tstamp at;
+	uint8_t server, action, reason, lane;
+};
+/* The youngest first; returns how many of at most `max` concern this host. */
+unsigned guard_view_incidents(const struct guard *g, const struct addr *host, struct guard_incident *out, unsigned max);
+
+struct guard_explanation {
+	bool proven, wary, home;
+	unsigned request_load, reply_load; /* permille of what its prefixes may */
+	uint64_t reply_wait;
+};
+void guard_view_explanation(const struct guard *g, const struct addr *host, struct guard_explanation *out, tstamp now);
+#endif

@@ -1,0 +1,53 @@
+/* guard_impl: what the rooms of the guard share; nobody else includes it. */
+#ifndef GUARD_IMPL_H
+#define GUARD_IMPL_H
+#include "guard/budget.h"
+#include "guard/guard.h"
+#include "guard/inflight.h"
+#include "guard/newcomers.h"
+#include "guard/ping.h"
+#include "guard/ratelimit.h"
+#include "guard/reach.h"
+#include "guard/seqtrack.h"
+
+#define GUARD_DOUBT     (60 * TSTAMP_S) /* how long a spoofed relation is doubted, a spoofed endpoint wary */
+#define GUARD_PATIENCE  (45 * TSTAMP_S) /* MAX_TRANSMIT_SPAN: how long a client repeats a CON by itself */
+#define GUARD_NEAR      8               /* Partial IVs this near above the highest are the next ones */
+#define GUARD_INCIDENTS 1024
+#define GUARD_REFS      4096 /* refs of waiting requests are below this */
+#define GUARD_GUESSES   64 /* wrong answers to pings a prefix may give in a minute */
+
+enum guard_lane_budget { BUDGET_UNKNOWN, BUDGET_REACHABLE, BUDGETS };
+
+struct guard_server_state {
+	struct budget budgets[BUDGETS];
+	struct budget_config cost;
+	uint64_t verdicts[VERDICT_ACTION_COUNT][REASON_COUNT];
+	uint64_t lanes[LANE_COUNT];
+	uint64_t outcomes[OUTCOME_CANCELLED + 1];
+};
+
+struct guard {
+	struct policy policy;
+	struct siphash_key hash_key, ping_key;
+	struct echo_key echo_key;
+	struct reputation *reputation;
+	struct seqtrack *seqtrack;
+	struct reach *reach;
+	struct inflight *inflight;
+	struct newcomers *newcomers;
+	struct ratelimit *requests; /* of unproven sources */
+	struct ratelimit *replies;  /* to any prefix */
+	struct ratelimit *guesses;  /* wrong answers to pings */
+	struct bucket slip;         /* replies over the rate */
+	uint64_t slip_turn;
+	struct guard_server_state servers[POLICY_SERVERS];
+	struct guard_ticket waiting[GUARD_REFS]; /* by ref: the ticket of a queued newcomer */
+	struct guard_incident incidents[GUARD_INCIDENTS];
+	uint32_t next_incident;
+	uint64_t pings, pongs, pongs_wrong, echoes_made, echoes_valid, echoes_stale, echoes_foreign, replies_suppressed;
+};
+
+
+uint64_t guard_relation_key(const struct guard *g, uint8_t server, struct bytes kid, struct bytes kid_context);
+#endif

@@ -1,0 +1,296 @@
+#include "guard/judge.h"
+
+/* What is known when the judging begins; filled once, read by every step below. */
+struct bench {
+	const struct guard_request *rq;
+	const struct policy_server *policy;
+	struct guard_server_state *server;
+	struct reach_view reach;
+	struct relation *relation; /* NULL: none, or no OSCORE identity */
+	uint64_t endpoint, key;
+	enum echo_result echo;     /* FOREIGN also when there is none */
+	bool echo_valid, at_home;
+	bool proven;               /* by Echo or pings, and nobody spoofs the endpoint */
+	enum seq_finding finding;
+	enum budget_kind kind;
+	tstamp now;
+};
+
+static struct verdict say(enum verdict_action action, enum verdict_reason reason, enum lane lane)
+{
+	return (struct verdict){ .action = action, .reason = reason, .lane = lane };
+}
+
+static void take_proof(struct guard *g, struct bench *b)
+{
+	const struct guard_request *rq = b->rq;
+
+	b->endpoint = guard_flow(g, &rq->client);
+	b->reach = reach_find(g->reach, b->endpoint, g->policy.echo_validity, b->now);
+	b->echo = ECHO_FOREIGN;
+	if (rq->echo.ptr) {
+		b->echo = guard_echo_origin(g, rq, b->now);
+		b->echo_valid = b->echo == ECHO_VALID;
+		if (b->echo_valid)
+			reach_echo(g->reach, b->endpoint, &rq->client, b->now);
+		g->echoes_valid += b->echo == ECHO_VALID;
+		g->echoes_stale += b->echo == ECHO_STALE;
+		g->echoes_foreign += b->echo == ECHO_FOREIGN;
+	}
+	b->proven = b->echo_valid || (b->reach.state == REACH_PROVEN && !b->reach.wary);
+}
+
+static void take_identity(struct guard *g, struct bench *b)
+{
+	const struct guard_request *rq = b->rq;
+	struct relation *rel;
+
+	b->finding = SEQ_NEW;
+	if (!rq->trackable)
+		return;
+	b->key = guard_relation_key(g, rq->server, rq->kid, rq->kid_context);
+	b->finding = seqtrack_judge(g->seqtrack, b->key, rq->piv, g->policy.plausible_jump, g->policy.window,
+				    g->policy.sequence_idle, b->now);
+	rel = b->relation = reputation_find(g->reputation, b->key, g->policy.lifetime, b->now);
+	if (rel)
+		b->at_home = rel->endpoint == b->endpoint ||
+			     (rel->old_endpoint == b->endpoint && rel->roam_until_s > b->now / TSTAMP_S);
+}
+
+/* Opens the ticket that guard_report will settle. A full table is a verdict, too. */
+static struct verdict forward(struct guard *g, const struct bench *b, struct verdict v, bool charged, bool probation)
+{
+	const struct guard_request *rq = b->rq;
+	struct inflight_request in = {
+		.client = rq->client, .endpoint = b->endpoint, .relation = b->key, .piv = rq->piv, .since = b->now,
+		.server = rq->server, .kind = (uint8_t)b->kind, .lane = (uint8_t)v.lane, .proven = b->proven,
+		.charged = charged, .queued = v.action == VERDICT_QUEUE, .waiting = v.action == VERDICT_QUEUE, .probation = probation,
+		.replayable = rq->replayable, .follow_up = rq->follow_up, .kid_len = (uint8_t)rq->kid.len,
+	};
+
+	memcpy(in.kid, rq->kid.ptr ? rq->kid.ptr : (const uint8_t *)"", rq->kid.len < RELATION_KID ? rq->kid.len : RELATION_KID);
+	v.proven = b->proven || b->at_home;
+	v.ticket = inflight_open(g->inflight, &in);
+	if (v.ticket.generation == 0)
+		return say(VERDICT_DROP, REASON_QUEUE_FULL, v.lane);
+	if (probation)
+		reach_wary(g->reach, b->endpoint, tstamp_add(b->now, GUARD_DOUBT));
+	return v;
+}
+
+/* Who repeats by itself and will be served soon is asked quietly: its own retransmission arrives proven. */
+static bool ping_serves(const struct guard *g, const struct bench *b)
+{
+	uint64_t interval = rate_duration(b->policy->unknown_rate, budget_cost(&b->server->cost, b->kind) * 2);
+	uint64_t places = 1 + newcomers_waiting(g->newcomers, b->rq->server);
+
+	if (!b->rq->confirmable || b->reach.wary)
+		return false;
+	if (ratelimit_load(g->guesses, &b->rq->client, b->now) >= 1000)
+		return false;
+	return interval <= GUARD_PATIENCE / (places < 3 ? places : 3);
+}
+
+/* Expected wait in seconds, spread by a quarter so that clients do not return together. */
+static uint32_t retry_after(const struct guard *g, const struct bench *b)
+{
+	uint64_t places = 1 + newcomers_waiting(g->newcomers, b->rq->server);
+	uint64_t wait = budget_wait(&b->server->budgets[BUDGET_REACHABLE], &b->server->cost, b->kind, b->now);
+	uint64_t seconds = 1 + (wait == TSTAMP_NEVER ? TSTAMP_DAY : wait) / TSTAMP_S +
+			   (places - 1) * rate_duration(b->policy->unknown_rate, 1) / TSTAMP_S;
+
+	seconds += seconds * (b->endpoint & 0xff) / 1024;
+	return seconds < 3600 ? (uint32_t)seconds : 3600;
+}
+
+/* A refusal costs a reply; a prefix gets only so many, and well-known ports of other protocols get none (A24). */
+static struct verdict refuse(struct guard *g, const struct bench *b, enum verdict_action action, enum verdict_reason reason,
+			     uint32_t retry_after_s)
+{
+	struct verdict v = say(action, reason, LANE_UNKNOWN);
+
+	v.proven = b->proven;
+	v.retry_after_s = retry_after_s;
+	if (b->rq->client.port < 1024 || !guard_may_reply(g, &b->rq->client, b->now))
+		v.action = VERDICT_DROP;
+	return v;
+}
+
+static struct verdict challenge(struct guard *g, const struct bench *b, enum verdict_reason reason)
+{
+	/* An OSCORE request without an outer Echo never gets 4.01 + Echo: libcoap would repeat it for ever. */
+	if (b->rq->echo.ptr && !b->echo_valid)
+		return refuse(g, b, VERDICT_CHALLENGE, REASON_ECHO_STALE, 0);
+	if (!b->rq->has_oscore && b->reach.echo)
+		return refuse(g, b, VERDICT_CHALLENGE, reason, 0);
+	if (ping_serves(g, b))
+		return refuse(g, b, VERDICT_PING, reason, 0);
+	return refuse(g, b, VERDICT_THROTTLE, reason, retry_after(g, b));
+}
+
+static bool handshake_busy(const struct guard *g, const struct bench *b)
+{
+	return b->kind == BUDGET_HANDSHAKE && inflight_handshake(g->inflight, b->rq->server);
+}
+
+static bool take_unknown(struct guard *g, const struct bench *b)
+{
+	return !handshake_busy(g, b) && ratelimit_load(g->requests, &b->rq->client, b->now) < 1000 &&
+	       budget_take(&b->server->budgets[BUDGET_UNKNOWN], &b->server->cost, b->kind, b->now);
+}
+
+/* In the relation's own bucket, two seconds deep. */
+static struct verdict spend_own(struct guard *g, const struct bench *b, struct verdict v)
+{
+	struct rate r = b->policy->trusted_rate;
+	uint64_t per_s = r.count * TSTAMP_S / r.period, burst = per_s ? 2 * per_s : 2;
+	uint64_t wait = bucket_wait(&b->relation->bucket, r, burst, 1, b->now);
+
+	if (wait)
+		return refuse(g, b, VERDICT_THROTTLE, REASON_RELATION_RATE, (uint32_t)(1 + wait / TSTAMP_S));
+	v.retransmit = true;
+	v = forward(g, b, v, false, false);
+	if (v.action == VERDICT_FORWARD)
+		bucket_take(&b->relation->bucket, r, burst, 1, b->now);
+	return v;
+}
+
+/* Suspicious at a relation's own endpoint: one try in the unknown lane, and until the device accepts it only Echo. */
+static struct verdict judge_suspect(struct guard *g, const struct bench *b, enum verdict_reason reason)
+{
+	if (b->echo_valid)
+		return b->relation ? spend_own(g, b, say(VERDICT_FORWARD, REASON_MOVED, LANE_MOVED)) :
+				     forward(g, b, say(VERDICT_FORWARD, REASON_REACHABLE, LANE_REACHABLE), false, false);
+	if (!b->reach.wary && take_unknown(g, b))
+		return forward(g, b, say(VERDICT_FORWARD, REASON_UNKNOWN, LANE_UNKNOWN), true, true);
+	if (b->rq->echo.ptr)
+		return refuse(g, b, VERDICT_CHALLENGE, REASON_ECHO_STALE, 0);
+	return refuse(g, b, VERDICT_THROTTLE, reason, retry_after(g, b));
+}
+
+/* Each request needs a proof of its own; one answered ping serves one request. */
+static struct verdict judge_doubted(struct guard *g, const struct bench *b)
+{
+	uint64_t highest = 0;
+
+	if (b->echo_valid || (b->reach.state != REACH_NONE && !b->reach.wary)) {
+		if (!b->echo_valid)
+			reach_spend(g->reach, b->endpoint);
+		return spend_own(g, b, say(VERDICT_FORWARD, REASON_DOUBTED, LANE_MOVED));
+	}
+	/* Clients that can prove nothing must not be locked out: the very next numbers, slowly. */
+	seqtrack_highest(g->seqtrack, b->key, &highest);
+	if (b->rq->piv > highest && b->rq->piv - highest <= GUARD_NEAR && take_unknown(g, b))
+		return forward(g, b, say(VERDICT_FORWARD, REASON_DOUBTED, LANE_UNKNOWN), true, false);
+	return challenge(g, b, REASON_DOUBTED);
+}
+
+static struct verdict judge_moved(struct guard *g, const struct bench *b)
+{
+	bool proven = b->proven || (b->reach.state == REACH_ONCE && !b->reach.wary);
+
+	if (proven && !b->reach.wary) {
+		struct bench sure = *b;
+
+		sure.proven = true;
+		return forward(g, &sure, say(VERDICT_FORWARD, REASON_MOVED, LANE_MOVED), false, false);
+	}
+	if (take_unknown(g, b))
+		return forward(g, b, say(VERDICT_FORWARD, REASON_MOVED_UNPROVEN, LANE_UNKNOWN), true, false);
+	return challenge(g, b, REASON_MOVED_UNPROVEN);
+}
+
+static struct verdict judge_relation(struct guard *g, const struct bench *b)
+{
+	bool trusted = b->relation->standing == STANDING_TRUSTED;
+
+	if (b->finding == SEQ_FAR)
+		return b->at_home ? judge_suspect(g, b, REASON_SEQ_FAR) :
+		       b->echo_valid ? judge_moved(g, b) : challenge(g, b, REASON_SEQ_FAR);
+	if (!b->at_home)
+		return judge_moved(g, b);
+	if (relation_doubted(b->relation, b->now))
+		return judge_doubted(g, b);
+	return spend_own(g, b, say(VERDICT_FORWARD, trusted ? REASON_TRUSTED : REASON_TENTATIVE,
+				   trusted ? LANE_TRUSTED : LANE_MOVED));
+}
+
+static struct verdict judge_proven(struct guard *g, const struct bench *b)
+{
+	struct verdict queue = say(VERDICT_QUEUE, REASON_REACHABLE, LANE_REACHABLE);
+
+	if (!b->rq->has_oscore && b->policy->plain == PLAIN_ALLOW && b->kind == BUDGET_REQUEST) {
+		if (ratelimit_charge(g->requests, &b->rq->client, 1, b->now))
+			return refuse(g, b, VERDICT_THROTTLE, REASON_PREFIX_RATE, 1);
+		return forward(g, b, say(VERDICT_FORWARD, REASON_PLAIN_ALLOWED, LANE_REACHABLE), false, false);
+	}
+	if (!handshake_busy(g, b) && newcomers_waiting(g->newcomers, b->rq->server) == 0 &&
+	    budget_take(&b->server->budgets[BUDGET_REACHABLE], &b->server->cost, b->kind, b->now))
+		return forward(g, b, say(VERDICT_FORWARD, REASON_REACHABLE, LANE_REACHABLE), true, false);
+	return forward(g, b, queue, false, false);
+}
+
+static struct verdict judge_stranger(struct guard *g, const struct bench *b)
+{
+	enum verdict_reason reason = REASON_BUDGET_SPENT;
+
+	if (!b->rq->has_oscore && b->policy->plain == PLAIN_DENY)
+		return refuse(g, b, VERDICT_REJECT, REASON_PLAIN_DENIED, 0);
+	if (b->reach.home && b->rq->trackable)
+		return judge_suspect(g, b, REASON_NEIGHBOUR);
+	if (b->proven)
+		return judge_proven(g, b);
+	if (ratelimit_charge(g->requests, &b->rq->client, 1, b->now))
+		reason = REASON_PREFIX_RATE;
+	else if (handshake_busy(g, b))
+		reason = REASON_HANDSHAKE_BUSY;
+	else if (budget_take(&b->server->budgets[BUDGET_UNKNOWN], &b->server->cost, b->kind, b->now))
+		return forward(g, b, say(VERDICT_FORWARD, REASON_UNKNOWN, LANE_UNKNOWN), true, false);
+	return challenge(g, b, reason);
+}
+
+static bool is_reused(const struct guard *g, const struct bench *b)
+{
+	if (!b->rq->trackable || b->rq->follow_up || b->rq->replayable)
+		return false;
+	return b->finding == SEQ_REUSED || b->finding == SEQ_OLD || inflight_has(g->inflight, b->key, b->rq->piv);
+}
+
+static struct verdict judge_exemptions(struct guard *g, struct bench *b)
+{
+	take_proof(g, b);
+	take_identity(g, b);
+	/* A captured replay is dropped: an unprotected refusal would beat the true answer to its client. */
+	if (is_reused(g, b))
+		return b->proven ? refuse(g, b, VERDICT_REJECT, REASON_SEQ_REUSED, 0) :
+				   say(VERDICT_DROP, REASON_SEQ_REUSED, LANE_UNKNOWN);
+	return b->relation ? judge_relation(g, b) : judge_stranger(g, b);
+}
+
+static struct verdict judge_open(struct guard *g, struct bench *b)
+{
+	struct verdict v = say(VERDICT_FORWARD, REASON_OPEN, LANE_TRUSTED);
+
+	v.unscheduled = v.retransmit = true;
+	b->proven = true;
+	return forward(g, b, v, false, false);
+}
+
+static struct verdict judge_throttle(struct guard *g, struct bench *b)
+{
+	b->proven = true;
+	return forward(g, b, say(VERDICT_FORWARD, REASON_SHARED, LANE_UNKNOWN), false, false);
+}
+
+struct verdict judge_request(struct guard *g, const struct guard_request *rq, tstamp now)
+{
+	struct bench b = { .rq = rq, .policy = &g->policy.servers[rq->server], .server = &g->servers[rq->server],
+			   .kind = rq->handshake ? BUDGET_HANDSHAKE : BUDGET_REQUEST, .now = now };
+
+	switch (b.policy->mode) {
+	case MODE_OPEN: return judge_open(g, &b);
+	case MODE_THROTTLE: return judge_throttle(g, &b);
+	case MODE_EXEMPTIONS: break;
+	}
+	return judge_exemptions(g, &b);
+}

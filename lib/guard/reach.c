@@ -1,0 +1,189 @@
+#include "guard/reach.h"
+#include <stdlib.h>
+
+#define WAYS 8
+
+struct record {
+	uint64_t key; /* 0: free */
+	tstamp proven, touched, wary_until;
+	uint64_t slot;
+	struct addr endpoint;
+	uint8_t state;
+	bool echo, home;
+};
+
+struct reach {
+	uint64_t mask;
+	struct record buckets[][WAYS];
+};
+
+static uint32_t bucket_count(uint32_t entries)
+{
+	uint32_t n = 1;
+
+	while (n * WAYS < entries)
+		n *= 2;
+	return n;
+}
+
+size_t reach_memory(uint32_t entries)
+{
+	return sizeof(struct reach) + bucket_count(entries) * sizeof(struct record[WAYS]);
+}
+
+struct reach *reach_create(uint32_t entries)
+{
+	struct reach *r = calloc(1, reach_memory(entries));
+
+	if (r)
+		r->mask = bucket_count(entries) - 1;
+	return r;
+}
+
+void reach_free(struct reach *r)
+{
+	free(r);
+}
+
+void reach_prefetch(const struct reach *r, uint64_t key)
+{
+	__builtin_prefetch(r->buckets[key & r->mask]);
+}
+
+static const struct record *lookup(const struct reach *r, uint64_t key)
+{
+	const struct record *b = r->buckets[key & r->mask];
+
+	for (unsigned i = 0; i < WAYS; i++)
+		if (b[i].key == key)
+			return &b[i];
+	return NULL;
+}
+
+static struct record *known(struct reach *r, uint64_t key)
+{
+	struct record *b = r->buckets[key & r->mask];
+
+	for (unsigned i = 0; i < WAYS; i++)
+		if (b[i].key == key)
+			return &b[i];
+	return NULL;
+}
+
+static struct record *claim(struct reach *r, uint64_t key, const struct addr *endpoint, tstamp now)
+{
+	struct record *b = r->buckets[key & r->mask], *stalest = b, *rec = known(r, key);
+
+	for (unsigned i = 1; !rec && i < WAYS; i++)
+		if (b[i].touched < stalest->touched)
+			stalest = &b[i];
+	if (!rec) {
+		rec = stalest;
+		*rec = (struct record){ .key = key, .endpoint = *endpoint };
+	}
+	rec->touched = now;
+	return rec;
+}
+
+static struct reach_view view(const struct record *rec, uint64_t validity, tstamp now)
+{
+	struct reach_view v = { .endpoint = rec->endpoint, .echo = rec->echo, .home = rec->home, .proven = rec->proven };
+
+	v.wary = !tstamp_reached(rec->wary_until, now);
+	if (rec->state != REACH_NONE && tstamp_since(rec->proven, now) <= validity)
+		v.state = (enum reach_state)rec->state;
+	return v;
+}
+
+struct reach_view reach_find(const struct reach *r, uint64_t key, uint64_t validity, tstamp now)
+{
+	const struct record *rec = lookup(r, key);
+
+	return rec ? view(rec, validity, now) : (struct reach_view){ .state = REACH_NONE };
+}
+
+void reach_echo(struct reach *r, uint64_t key, const struct addr *endpoint, tstamp now)
+{
+	struct record *rec = claim(r, key, endpoint, now);
+
+	rec->state = REACH_PROVEN;
+	rec->proven = now;
+	rec->echo = true;
+}
+
+enum reach_state reach_pong(struct reach *r, uint64_t key, const struct addr *endpoint, uint64_t slot, uint64_t validity,
+			    tstamp now)
+{
+	struct record *rec = claim(r, key, endpoint, now);
+	bool fresh = rec->state != REACH_NONE && tstamp_since(rec->proven, now) <= validity;
+
+	if (!fresh) {
+		rec->state = REACH_ONCE;
+		rec->slot = slot;
+		rec->proven = now;
+	} else if (rec->state == REACH_PROVEN || slot > rec->slot) {
+		rec->state = REACH_PROVEN;
+		rec->proven = now;
+	}
+	return (enum reach_state)rec->state;
+}
+
+void reach_home(struct reach *r, uint64_t key, const struct addr *endpoint, tstamp now)
+{
+	claim(r, key, endpoint, now)->home = true;
+}
+
+void reach_wary(struct reach *r, uint64_t key, tstamp until)
+{
+	struct record *rec = known(r, key);
+
+	if (rec)
+		rec->wary_until = until;
+}
+
+void reach_spend(struct reach *r, uint64_t key)
+{
+	struct record *rec = known(r, key);
+
+	if (rec)
+		rec->state = REACH_NONE;
+}
+
+void reach_forget(struct reach *r, uint64_t key)
+{
+	struct record *rec = known(r, key);
+
+	if (rec)
+		*rec = (struct record){ .key = 0 };
+}
+
+unsigned reach_forget_host(struct reach *r, const struct addr *host)
+{
+	unsigned n = 0;
+
+	for (uint64_t i = 0; i <= r->mask; i++)
+		for (unsigned j = 0; j < WAYS; j++) {
+			struct record *rec = &r->buckets[i][j];
+
+			if (rec->key && addr_same_host(&rec->endpoint, host)) {
+				*rec = (struct record){ .key = 0 };
+				n++;
+			}
+		}
+	return n;
+}
+
+void reach_each(const struct reach *r, const struct addr *host, uint64_t validity, tstamp now,
+		void (*each)(void *arg, const struct reach_view *v), void *arg)
+{
+	for (uint64_t i = 0; i <= r->mask; i++)
+		for (unsigned j = 0; j < WAYS; j++) {
+			const struct record *rec = &r->buckets[i][j];
+
+			if (rec->key && addr_same_host(&rec->endpoint, host)) {
+				struct reach_view v = view(rec, validity, now);
+
+				each(arg, &v);
+			}
+		}
+}

@@ -1,0 +1,185 @@
+#include "guard/seqtrack.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define PLACES 8
+
+/*
+ * Eight records side by side, one kind of field after the other: looking for a key touches one
+ * cache line. Bit d of seen: highest - d was accepted.
+ */
+struct shelf {
+	uint64_t key[PLACES]; /* 0: free */
+	uint64_t highest[PLACES];
+	uint64_t seen[PLACES];
+	tstamp used[PLACES];
+};
+
+struct seqtrack {
+	struct shelf *shelves;
+	uint64_t mask;
+	uint32_t count;
+};
+
+static_assert(SEQTRACK_WINDOW == 64, "the window is one word");
+
+static uint64_t shelves_for(uint32_t entries)
+{
+	uint64_t n = 1;
+
+	while (n * PLACES < entries)
+		n *= 2;
+	return n;
+}
+
+static struct shelf *shelf_of(const struct seqtrack *s, uint64_t key)
+{
+	return &s->shelves[key & s->mask];
+}
+
+/* The place of key, or PLACES. */
+static unsigned find(const struct shelf *sh, uint64_t key)
+{
+	unsigned i = 0;
+
+	while (i < PLACES && sh->key[i] != key)
+		i++;
+	return i;
+}
+
+static bool is_idle(const struct shelf *sh, unsigned i, uint64_t idle, tstamp now)
+{
+	return tstamp_since(sh->used[i], now) > idle;
+}
+
+/* A free place, else the one unused for longest. */
+static unsigned make_room(struct seqtrack *s, struct shelf *sh)
+{
+	unsigned stalest = 0;
+
+	for (unsigned i = 0; i < PLACES; i++) {
+		if (sh->key[i] == 0) {
+			s->count++;
+			return i;
+		}
+		if (sh->used[i] < sh->used[stalest])
+			stalest = i;
+	}
+	return stalest;
+}
+
+/* RFC 8613 §7.4 leaves the window to the server; ours is a sliding one as in RFC 6479, without the
+ * shifts of a ring. */
+static bool mark_accepted(struct shelf *sh, unsigned i, uint64_t piv)
+{
+	uint64_t distance;
+
+	if (piv > sh->highest[i]) {
+		distance = piv - sh->highest[i];
+		sh->seen[i] = distance < SEQTRACK_WINDOW ? sh->seen[i] << distance | 1 : 1;
+		sh->highest[i] = piv;
+		return true;
+	}
+	distance = sh->highest[i] - piv;
+	if (distance >= SEQTRACK_WINDOW || (sh->seen[i] >> distance & 1))
+		return false;
+	sh->seen[i] |= UINT64_C(1) << distance;
+	return true;
+}
+
+struct seqtrack *seqtrack_create(uint32_t entries)
+{
+	struct seqtrack *s = calloc(1, sizeof *s);
+	uint64_t n = shelves_for(entries);
+
+	if (!s)
+		return NULL;
+	s->shelves = calloc(n, sizeof *s->shelves);
+	if (!s->shelves) {
+		free(s);
+		return NULL;
+	}
+	s->mask = n - 1;
+	return s;
+}
+
+void seqtrack_free(struct seqtrack *s)
+{
+	if (!s)
+		return;
+	free(s->shelves);
+	free(s);
+}
+
+size_t seqtrack_memory(uint32_t entries)
+{
+	return sizeof(struct seqtrack) + (size_t)shelves_for(entries) * sizeof(struct shelf);
+}
+
+uint32_t seqtrack_count(const struct seqtrack *s)
+{
+	return s->count;
+}
+
+enum seq_finding seqtrack_judge(const struct seqtrack *s, uint64_t key, uint64_t piv, uint64_t jump,
+				uint32_t window, uint64_t idle, tstamp now)
+{
+	const struct shelf *sh = shelf_of(s, key);
+	unsigned i = find(sh, key);
+	uint64_t distance;
+
+	if (i == PLACES || is_idle(sh, i, idle, now))
+		return SEQ_NEW;
+	if (piv > sh->highest[i])
+		return piv - sh->highest[i] <= jump ? SEQ_PLAUSIBLE : SEQ_FAR;
+	distance = sh->highest[i] - piv;
+	if (distance >= window || distance >= SEQTRACK_WINDOW)
+		return SEQ_OLD;
+	return sh->seen[i] >> distance & 1 ? SEQ_REUSED : SEQ_PLAUSIBLE;
+}
+
+bool seqtrack_accept(struct seqtrack *s, uint64_t key, uint64_t piv, uint64_t idle, tstamp now)
+{
+	struct shelf *sh = shelf_of(s, key);
+	unsigned i = find(sh, key);
+	bool known = i < PLACES && !is_idle(sh, i, idle, now);
+
+	assert(key != 0);
+	if (i == PLACES)
+		i = make_room(s, sh);
+	sh->key[i] = key;
+	sh->used[i] = now;
+	if (known)
+		return mark_accepted(sh, i, piv);
+	sh->highest[i] = piv;
+	sh->seen[i] = 1;
+	return true;
+}
+
+bool seqtrack_highest(const struct seqtrack *s, uint64_t key, uint64_t *highest)
+{
+	const struct shelf *sh = shelf_of(s, key);
+	unsigned i = find(sh, key);
+
+	if (i == PLACES)
+		return false;
+	*highest = sh->highest[i];
+	return true;
+}
+
+void seqtrack_forget(struct seqtrack *s, uint64_t key)
+{
+	struct shelf *sh = shelf_of(s, key);
+	unsigned i = find(sh, key);
+
+	if (i == PLACES)
+		return;
+	sh->key[i] = 0;
+	s->count--;
+}
+
+void seqtrack_prefetch(const struct seqtrack *s, uint64_t key)
+{
+	__builtin_prefetch(shelf_of(s, key)->key);
+}
