@@ -1,0 +1,179 @@
+#include "proxy/classify.h"
+#include "coap/option.h"
+
+/* Length out of bounds or repeated: as if it were not understood (RFC 7252 §5.4.3, §5.4.5). */
+static bool is_malformed(const struct option_info *info, const struct msg_option *opt, uint16_t previous)
+{
+	if (opt->value.len < info->min || opt->value.len > info->max)
+		return true;
+	return opt->number == previous && !info->repeatable;
+}
+
+static void note_block(struct request_view *v, struct bytes value)
+{
+	uint32_t n = 0;
+
+	if (option_uint(value, &n) && n >> 4 > 0)
+		v->follow_up = true;
+}
+
+static void note_observe(struct request_view *v, struct bytes value)
+{
+	uint32_t n = 2;
+
+	if (!option_uint(value, &n))
+		return;
+	v->observe = n == 0;
+	v->deregister = n == 1;
+}
+
+static void note_hop_limit(struct request_view *v, struct bytes value)
+{
+	if (value.len != 1 || value.ptr[0] == 0) { /* RFC 8768 §3 */
+		v->fault = FAULT_BAD_REQUEST;
+		return;
+	}
+	v->hop_limit = value.ptr[0];
+	if (v->hop_limit == 1 && v->fault == FAULT_NONE)
+		v->fault = FAULT_HOP_LIMIT;
+}
+
+static void note(struct request_view *v, const struct msg_option *opt)
+{
+	uint32_t n = 0;
+
+	switch (opt->number) {
+	case OPTION_URI_HOST: v->uri_host = opt->value; break;
+	case OPTION_URI_PORT:
+		v->has_uri_port = true;
+		option_uint(opt->value, &v->uri_port);
+		break;
+	case OPTION_OBSERVE: note_observe(v, opt->value); break;
+	case OPTION_OSCORE: v->oscore = opt->value; break;
+	case OPTION_URI_PATH: v->n_path++; break;
+	case OPTION_CONTENT_FORMAT:
+		option_uint(opt->value, &n);
+		v->content_format = (uint16_t)n;
+		break;
+	case OPTION_HOP_LIMIT: note_hop_limit(v, opt->value); break;
+	case OPTION_EDHOC: v->edhoc = true; break;
+	case OPTION_BLOCK1:
+	case OPTION_BLOCK2: note_block(v, opt->value); break;
+	case OPTION_PROXY_URI: v->proxy_uri = opt->value; break;
+	case OPTION_PROXY_SCHEME: v->proxy_scheme = opt->value; break;
+	case OPTION_ECHO: v->echo = opt->value; break;
+	case OPTION_NO_RESPONSE: v->silent_ok = true; break;
+	case OPTION_REQUEST_HASH: v->request_hash = true; break;
+	default: break;
+	}
+}
+
+void classify_request(struct request_view *v, const struct msg *m)
+{
+	struct msg_iter it = msg_options(m);
+	struct msg_option opt;
+	uint16_t previous = 0;
+
+	*v = (struct request_view){ .msg = m, .content_format = UINT16_MAX };
+	while (msg_next(&it, &opt)) {
+		const struct option_info *info = option_find(opt.number);
+		bool bad = info ? is_malformed(info, &opt, previous) : false;
+
+		/* RFC 7252 §5.7.1: unsafe and not understood is 4.02; anything else may be passed on as it is. */
+		if (option_is_unsafe(opt.number) && (!info || !info->handled || bad))
+			v->fault = FAULT_BAD_OPTION;
+		else if (bad && option_is_critical(opt.number))
+			v->fault = FAULT_BAD_OPTION;
+		else if (!bad || opt.number == OPTION_HOP_LIMIT)
+			note(v, &opt);
+		previous = opt.number;
+	}
+	/* A proxied empty OSCORE request: the option without a payload is malformed (RFC 8613 §2). */
+	if (v->oscore.ptr && m->payload.len == 0 && v->fault == FAULT_NONE)
+		v->fault = FAULT_BAD_OPTION;
+}
+
+enum { FLAG_PIV = 0x07, FLAG_KID = 0x08, FLAG_KID_CONTEXT = 0x10, FLAG_GROUP = 0x20, FLAGS_UNREADABLE = 0xc0 };
+
+static uint64_t big_endian(const uint8_t *p, size_t len)
+{
+	uint64_t value = 0;
+
+	while (len--)
+		value = value << 8 | *p++;
+	return value;
+}
+
+bool classify_oscore(struct bytes value, struct bytes *kid, struct bytes *kid_context, uint64_t *piv)
+{
+	size_t at = 1, n;
+	uint8_t flags;
+
+	*kid = *kid_context = bytes_of(NULL, 0);
+	if (value.len == 0)
+		return false;
+	flags = value.ptr[0];
+	n = flags & FLAG_PIV;
+	/* Bit 0x80 announces a second flag byte: what follows must not be read with this layout. */
+	if (flags & FLAGS_UNREADABLE || n == 0 || n > 5 || !(flags & FLAG_KID) || value.len < at + n)
+		return false;
+	*piv = big_endian(value.ptr + at, n); /* leading zeros are not canonical, but the same number */
+	at += n;
+	if (flags & FLAG_KID_CONTEXT) {
+		if (value.len < at + 1 || value.len < at + 1U + value.ptr[at])
+			return false;
+		*kid_context = bytes_of(value.ptr + at + 1, value.ptr[at]);
+		at += 1U + value.ptr[at];
+	}
+	*kid = bytes_of(value.ptr + at, value.len - at);
+	return true;
+}
+
+/* Plain answers to an OSCORE request (RFC 8613 §8.2; hops may add others). */
+static enum guard_outcome classify_unprotected(const struct msg *m)
+{
+	struct msg_option echo;
+
+	switch (m->code) {
+	case MSG_UNAUTHORIZED:
+		/* asks for reachability in the outer layer: says nothing about keys */
+		return msg_find(m, OPTION_ECHO, &echo) ? OUTCOME_NEUTRAL : OUTCOME_REFUSED;
+	case MSG_BAD_REQUEST:
+	case MSG_BAD_OPTION: return OUTCOME_REFUSED;
+	case MSG_CONTINUE: return OUTCOME_NEUTRAL;
+	default: return MSG_CLASS(m->code) == 2 ? OUTCOME_REFUSED : OUTCOME_NEUTRAL;
+	}
+}
+
+enum guard_outcome classify_response(const struct msg *m, struct request_kind request)
+{
+	struct msg_option oscore, observe;
+
+	if (!request.has_oscore)
+		return OUTCOME_NEUTRAL;
+	if (!msg_find(m, OPTION_OSCORE, &oscore))
+		return classify_unprotected(m);
+	if (m->payload.len == 0 || (m->code != MSG_CHANGED && m->code != MSG_CONTENT))
+		return OUTCOME_REFUSED; /* what no OSCORE server sends (RFC 8613 §4.2) */
+	if (oscore.value.len && oscore.value.ptr[0] & FLAG_KID_CONTEXT)
+		return OUTCOME_TENTATIVE; /* Appendix B.2: wait for the next exchange */
+	if (m->code == MSG_CONTENT)
+		return msg_find(m, OPTION_OBSERVE, &observe) ? OUTCOME_OBSERVED : OUTCOME_NEUTRAL;
+	return oscore.value.len == 0 ? OUTCOME_ACCEPTED : OUTCOME_TENTATIVE;
+}
+
+bool classify_response_forwardable(const struct msg *m, bool *observe)
+{
+	struct msg_iter it = msg_options(m);
+	struct msg_option opt;
+
+	*observe = false;
+	while (msg_next(&it, &opt)) {
+		const struct option_info *info = option_find(opt.number);
+
+		if (option_is_unsafe(opt.number) && (!info || !info->handled))
+			return false;
+		*observe |= opt.number == OPTION_OBSERVE;
+	}
+	return true;
+}

@@ -1,0 +1,42 @@
+/*
+ * classify: what a message is, in the words of proxy and guard. A request's options are walked once; a response is
+ * booked by what an observer without keys can tell (RFC 8613; digest §2.9).
+ */
+#ifndef CLASSIFY_H
+#define CLASSIFY_H
+#include "coap/msg.h"
+#include "guard/guard.h"
+
+enum request_fault {
+	FAULT_NONE,
+	FAULT_BAD_OPTION,  /* 4.02: an unsafe option we do not know, or a known one of wrong length or repeated */
+	FAULT_BAD_REQUEST, /* 4.00 */
+	FAULT_HOP_LIMIT    /* 5.08 */
+};
+
+/* The options a proxy looks at; ptr NULL: absent. */
+struct request_view {
+	const struct msg *msg;
+	struct bytes uri_host, proxy_uri, proxy_scheme, oscore, echo;
+	uint32_t uri_port; /* 0: absent */
+	uint8_t hop_limit; /* 0: absent */
+	uint16_t n_path;
+	bool has_uri_port, observe, deregister, edhoc, request_hash, follow_up, silent_ok, needs_rewrite;
+	uint16_t content_format;
+	enum request_fault fault;
+};
+
+void classify_request(struct request_view *v, const struct msg *m);
+
+/* The OSCORE option of a request (RFC 8613 §6.1). False: not readable as such; must be passed on, can't be tracked. */
+bool classify_oscore(struct bytes value, struct bytes *kid, struct bytes *kid_context, uint64_t *piv);
+
+/* request_had_*: of the request it answers. */
+struct request_kind {
+	bool has_oscore, has_echo;
+};
+enum guard_outcome classify_response(const struct msg *response, struct request_kind request);
+
+/* An unsafe option we do not understand: 5.02 (RFC 7252 §5.7.1). */
+bool classify_response_forwardable(const struct msg *response, bool *observe);
+#endif

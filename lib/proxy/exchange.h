@@ -1,0 +1,95 @@
+/*
+ * exchange: one request on its way, with everything that has to be remembered until it is settled: who asked, under
+ * which token it went up, which timers run. A fixed table; observations are exchanges that stay.
+ */
+#ifndef EXCHANGE_H
+#define EXCHANGE_H
+#include "base/dgram.h"
+#include "base/heap.h"
+#include "base/rng.h"
+#include "coap/retransmit.h"
+#include "guard/verdict.h"
+
+enum exchange_state {
+	EXCHANGE_FREE,
+	EXCHANGE_WAITING,   /* in the newcomers' queue */
+	EXCHANGE_PARKED,    /* its client has NSTART messages outstanding already */
+	EXCHANGE_QUEUED,    /* in a lane of the link, never sent */
+	EXCHANGE_SENT,      /* sent, nothing came back */
+	EXCHANGE_ACKED,     /* the device acknowledged; a separate response is due */
+	EXCHANGE_ANSWERED,  /* the response is held for proof, or sent as CON and not acknowledged */
+	EXCHANGE_OBSERVING, /* notifications may come */
+	EXCHANGE_STATES
+};
+const char *exchange_state_word(enum exchange_state s);
+
+#define EXCHANGE_TOKEN  8  /* ours, random */
+#define EXCHANGE_INLINE 32 /* longer client tokens live in a datagram buffer */
+#define EXCHANGE_NONE   UINT32_MAX
+
+struct exchange {
+	struct heap_node timer; /* first member: the heap hands nodes back */
+	tstamp ack_at, device_at, client_at; /* what the timer is for: empty ACK, device leg, client leg */
+	struct path client;
+	uint64_t flow, dedup;
+	struct dgram *up;         /* towards the device, until it acknowledged or answered */
+	struct dgram *down;       /* towards the client: held for proof, or CON not yet acknowledged */
+	struct dgram *long_token; /* a client token over EXCHANGE_INLINE bytes */
+	struct guard_ticket ticket;
+	struct retransmit up_timer, down_timer;
+	uint32_t next_token, next_up_mid, next_flow, next_down_mid; /* chains */
+	uint32_t bytes_in, bytes_out; /* whole frames exchanged with a client that is not proven (I3) */
+	tstamp opened;
+	uint16_t client_mid, up_mid, down_mid, token_len;
+	uint8_t state, server, lane, client_type;
+	uint8_t token[EXCHANGE_TOKEN];
+	uint8_t client_token[EXCHANGE_INLINE];
+	uint8_t notified; /* NON notifications since the last CON */
+	bool up_is_con, retransmit, unscheduled, proven;
+	bool acked;        /* the client got its empty ACK */
+	bool observe;      /* asked for notifications */
+	bool has_oscore, has_echo, no_response;
+	bool up_indexed, down_indexed;
+};
+
+struct exchange_table {
+	struct exchange *all;
+	uint32_t *chains; /* four sets of heads: our token, our MID to the device, client flow, our MID to the client */
+	struct heap_node **heap_slots;
+	struct heap timers;
+	uint32_t capacity, mask, count, free;
+	uint32_t observing[256]; /* by server place */
+};
+
+bool exchange_table_init(struct exchange_table *t, uint32_t capacity);
+void exchange_table_free(struct exchange_table *t);
+size_t exchange_memory(uint32_t capacity);
+
+/* A fresh exchange with a random token; NULL: the table is full, or this flow holds a quarter of it. */
+struct exchange *exchange_open(struct exchange_table *t, const struct path *client, uint64_t flow, struct rng *rng);
+/* The caller has given back the datagrams. */
+void exchange_close(struct exchange_table *t, struct exchange *x);
+void exchange_set_state(struct exchange_table *t, struct exchange *x, enum exchange_state s);
+
+uint32_t exchange_ref(const struct exchange_table *t, const struct exchange *x);
+struct exchange *exchange_by_ref(const struct exchange_table *t, uint32_t ref); /* NULL: free or out of range */
+
+/* By our token at the device that it was sent to. */
+struct exchange *exchange_by_token(const struct exchange_table *t, uint8_t server, struct bytes token);
+struct exchange *exchange_by_up_mid(const struct exchange_table *t, uint8_t server, uint16_t mid);
+struct exchange *exchange_by_down_mid(const struct exchange_table *t, uint64_t flow, uint16_t mid);
+/* Iterates the exchanges of a client: start with NULL. Closing the one returned ends the walk. */
+struct exchange *exchange_of_flow(const struct exchange_table *t, uint64_t flow, const struct exchange *previous);
+uint32_t exchange_flow_count(const struct exchange_table *t, uint64_t flow);
+
+/* Takes the upstream token of `old` over, so that the device sees the same observation; old is to be closed. */
+void exchange_adopt_token(struct exchange_table *t, struct exchange *x, struct exchange *old);
+void exchange_set_up_mid(struct exchange_table *t, struct exchange *x, uint16_t mid);
+void exchange_set_down_mid(struct exchange_table *t, struct exchange *x, uint16_t mid);
+struct bytes exchange_client_token(const struct exchange *x);
+
+/* Sets the heap to the earliest of the three deadlines; call after changing any. */
+void exchange_arm(struct exchange_table *t, struct exchange *x);
+tstamp exchange_next_expiry(const struct exchange_table *t);
+struct exchange *exchange_expired(struct exchange_table *t, tstamp now); /* NULL when done */
+#endif

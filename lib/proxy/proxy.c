@@ -1,0 +1,336 @@
+#include "proxy/proxy.h"
+#include "proxy/proxy_impl.h"
+#include "proxy/reply.h"
+#include "proxy/request.h"
+#include "proxy/response.h"
+#include "proxy/snapshot.h"
+#include "proxy/upstream.h"
+#include <stdlib.h>
+
+#define X(name, word, text) [PROXY_FAULT_##name] = { word, text },
+static const struct {
+	const char *word, *text;
+} faults[] = { PROXY_FAULTS(X) };
+#undef X
+
+const char *proxy_fault_word(enum proxy_fault f) { return faults[f].word; }
+const char *proxy_fault_text(enum proxy_fault f) { return faults[f].text; }
+
+void proxy_count(struct proxy *p, enum proxy_fault f)
+{
+	p->faults[f]++;
+}
+
+static uint32_t pool_size(const struct proxy_config *cfg)
+{
+	return cfg->exchanges * 2 + 512; /* one each way per exchange, and a batch of stateless replies */
+}
+
+#define DEDUP_ENTRIES 8192
+#define DEDUP_LOG     (1 << 20)
+
+size_t proxy_memory(const struct proxy_config *cfg)
+{
+	return sizeof(struct proxy) + guard_memory(&cfg->policy, cfg->exchanges) + exchange_memory(cfg->exchanges) +
+	       pool_size(cfg) * sizeof(struct dgram) + DEDUP_LOG + DEDUP_ENTRIES * 24;
+}
+
+static bool open_links(struct proxy *p)
+{
+	for (unsigned i = 0; i < POLICY_LINKS; i++) {
+		if (p->cfg.links[i].name[0] == '\0' || p->links[i])
+			continue;
+		p->links[i] = linksched_create(&p->cfg.links[i].sched);
+		if (!p->links[i])
+			return false;
+	}
+	return true;
+}
+
+/* Every place gets its scheduler at start, so that a reload allocates nothing. */
+static bool spare_links(struct proxy *p)
+{
+	static const struct linksched_config spare = { .rate = { 1250, TSTAMP_S }, .burst = 1024, .queue_length = 1,
+						       .share = { 80, 15, 5 } };
+
+	for (unsigned i = 0; i < POLICY_LINKS; i++)
+		if (!p->links[i] && !(p->links[i] = linksched_create(&spare)))
+			return false;
+	return true;
+}
+
+struct proxy *proxy_create(const struct proxy_config *cfg, const uint8_t secret[32], struct rng *rng, tstamp now)
+{
+	struct proxy *p = calloc(1, sizeof *p);
+
+	if (!p)
+		return NULL;
+	p->cfg = *cfg;
+	p->rng = rng;
+	p->next_ping = TSTAMP_NEVER;
+	list_init(&p->outbox);
+	for (unsigned i = 0; i < POLICY_SERVERS; i++)
+		mid_init(&p->mids[i], (uint16_t)rng_u64(rng));
+	rng->fill(rng, p->down_mids, sizeof p->down_mids);
+	p->guard = guard_create(&cfg->policy, cfg->exchanges, secret, now);
+	p->dedup = dedup_create(DEDUP_ENTRIES, DEDUP_LOG);
+	if (!p->guard || !p->dedup || !dgram_pool_init(&p->pool, pool_size(cfg)) ||
+	    !exchange_table_init(&p->exchanges, cfg->exchanges) || !open_links(p) || !spare_links(p)) {
+		proxy_free(p);
+		return NULL;
+	}
+	return p;
+}
+
+void proxy_free(struct proxy *p)
+{
+	if (p) {
+		guard_free(p->guard);
+		dedup_free(p->dedup);
+		dgram_pool_free(&p->pool);
+		exchange_table_free(&p->exchanges);
+		for (unsigned i = 0; i < POLICY_LINKS; i++)
+			linksched_free(p->links[i]);
+	}
+	free(p);
+}
+
+void proxy_tap(struct proxy *p, const struct proxy_tap *tap)
+{
+	p->tap = tap ? *tap : (struct proxy_tap){ .verdict = NULL };
+}
+
+const struct proxy_listen *proxy_listen_of(const struct proxy *p, const struct addr *local)
+{
+	const struct proxy_listen *wildcard = &p->cfg.listens[0];
+
+	for (unsigned i = 0; i < PROXY_LISTENS; i++) {
+		const struct proxy_listen *l = &p->cfg.listens[i];
+
+		if (l->name[0] == '\0' || l->bind.port != local->port)
+			continue;
+		if (memcmp(l->bind.ip, local->ip, sizeof local->ip) == 0)
+			return l;
+		if (addr_is_unspecified(&l->bind))
+			wildcard = l;
+	}
+	return wildcard;
+}
+
+const struct proxy_link *proxy_link_of(const struct proxy *p, uint8_t server)
+{
+	return &p->cfg.links[p->cfg.policy.servers[server].link];
+}
+
+void proxy_drop(struct proxy *p, struct exchange *x, enum guard_outcome outcome, tstamp now)
+{
+	uint64_t flow = x->flow;
+	uint8_t server = x->server;
+
+	guard_report(p->guard, x->ticket, outcome, now);
+	if (x->dedup)
+		dedup_answer(p->dedup, x->dedup, bytes_of(NULL, 0));
+	upstream_discard(p, x);
+	reply_discard(p, x);
+	dgram_give(&p->pool, x->long_token);
+	exchange_close(&p->exchanges, x);
+	upstream_unpark(p, flow, server, now);
+}
+
+/* Datagrams of clients that are neither requests nor answer one of our messages by number. */
+static void client_empty(struct proxy *p, const struct path *from, const struct msg *m, tstamp now)
+{
+	struct exchange *x = exchange_by_down_mid(&p->exchanges, guard_flow(p->guard, &from->remote), m->mid);
+	bool again;
+
+	if (m->type == MSG_CON) {
+		if (guard_may_reply(p->guard, &from->remote, now)) /* a ping */
+			reply_reset(p, from, m->mid);
+	} else if (x && m->type == MSG_RESET) { /* the client wants no more of this */
+		proxy_count(p, PROXY_FAULT_CLIENT_GONE);
+		proxy_drop(p, x, OUTCOME_NEUTRAL, now);
+	} else if (x && m->type == MSG_ACK && x->client_at != TSTAMP_NEVER) {
+		reply_discard(p, x);
+		exchange_arm(&p->exchanges, x);
+		if (x->state == EXCHANGE_ANSWERED)
+			proxy_drop(p, x, OUTCOME_NEUTRAL, now);
+	} else if (m->type == MSG_RESET) {
+		if (guard_pong(p->guard, &from->remote, &from->local, m->mid, &again, now)) {
+			reply_release(p, from, now);
+			if (again)
+				reply_ping_later(p, from, now);
+		}
+	}
+}
+
+static void receive_client(struct proxy *p, const struct path *from, const struct msg *m, tstamp now)
+{
+	if (m->code == MSG_EMPTY)
+		client_empty(p, from, m, now);
+	else if (msg_is_request(m) && (m->type == MSG_CON || m->type == MSG_NON))
+		request_receive(p, from, m, now);
+	else
+		proxy_count(p, msg_is_response(m) ? PROXY_FAULT_UNASKED : PROXY_FAULT_CODE); /* never answered */
+}
+
+void proxy_receive(struct proxy *p, const struct path *from, struct bytes datagram, tstamp now)
+{
+	struct msg m;
+
+	p->received[from->leg]++;
+	p->received_bytes[from->leg] += datagram.len;
+	if (datagram.len > p->cfg.max_datagram)
+		proxy_count(p, PROXY_FAULT_LARGE);
+	else if (msg_parse(&m, datagram) != MSG_OK)
+		proxy_count(p, PROXY_FAULT_MALFORMED);
+	else if (m.n_options > p->cfg.max_options)
+		proxy_count(p, PROXY_FAULT_OPTIONS);
+	else if (from->leg == LEG_CLIENT)
+		receive_client(p, from, &m, now);
+	else
+		response_receive(p, from, &m, now);
+}
+
+void proxy_unreachable(struct proxy *p, const struct path *to, tstamp now)
+{
+	for (uint32_t i = 0; i < p->exchanges.capacity; i++) {
+		struct exchange *x = exchange_by_ref(&p->exchanges, i);
+
+		if (x && x->state == EXCHANGE_SENT && addr_equal(&p->cfg.servers[x->server].address, &to->remote))
+			request_failed(p, x, MSG_BAD_GATEWAY, PROXY_FAULT_UNREACHABLE, now);
+	}
+}
+
+static struct dgram *next_datagram(struct proxy *p, tstamp now)
+{
+	struct list *first = p->outbox.next;
+
+	if (first != &p->outbox) {
+		list_remove(first);
+		return LIST_ENTRY(first, struct dgram, link);
+	}
+	for (unsigned i = 0; i < POLICY_LINKS; i++) {
+		struct dgram *d = p->cfg.links[i].name[0] ? linksched_pop(p->links[i], now) : NULL;
+
+		if (d)
+			return d;
+	}
+	return NULL;
+}
+
+struct bytes proxy_transmit(struct proxy *p, struct path *to, tstamp now)
+{
+	struct dgram *d;
+
+	dgram_give(&p->pool, p->last);
+	p->last = NULL;
+	d = next_datagram(p, now);
+	if (!d)
+		return bytes_of(NULL, 0);
+	*to = d->to;
+	p->sent[d->to.leg]++;
+	p->sent_bytes[d->to.leg] += d->len;
+	if (d->to.leg == LEG_CLIENT || !upstream_sent(p, d, now))
+		p->last = d;
+	return dgram_bytes(d);
+}
+
+tstamp proxy_next_expiry(const struct proxy *p, tstamp now)
+{
+	tstamp next = tstamp_min(exchange_next_expiry(&p->exchanges), p->next_ping);
+
+	for (unsigned i = 0; i < POLICY_LINKS; i++)
+		if (p->cfg.links[i].name[0])
+			next = tstamp_min(next, linksched_next(p->links[i], now));
+	return tstamp_min(next, guard_next_admission(p->guard, now));
+}
+
+static void device_timer(struct proxy *p, struct exchange *x, tstamp now)
+{
+	switch (x->state) {
+	case EXCHANGE_SENT:
+		if (upstream_retransmit(p, x, now))
+			return;
+		request_timed_out(p, x, now);
+		return;
+	case EXCHANGE_ACKED: request_timed_out(p, x, now); return;
+	case EXCHANGE_OBSERVING:
+	case EXCHANGE_ANSWERED: proxy_drop(p, x, OUTCOME_NEUTRAL, now); return;
+	default: request_unavailable(p, x, PROXY_FAULT_LINK_WAIT, now); return;
+	}
+}
+
+static void exchange_timer(struct proxy *p, struct exchange *x, tstamp now)
+{
+	if (tstamp_reached(x->ack_at, now)) {
+		x->ack_at = TSTAMP_NEVER;
+		exchange_arm(&p->exchanges, x);
+		reply_acknowledge(p, x);
+	} else if (tstamp_reached(x->client_at, now)) {
+		if (reply_retransmit(p, x, now))
+			return;
+		proxy_count(p, PROXY_FAULT_CLIENT_GONE);
+		proxy_drop(p, x, OUTCOME_NEUTRAL, now);
+	} else {
+		x->device_at = TSTAMP_NEVER;
+		exchange_arm(&p->exchanges, x);
+		device_timer(p, x, now);
+	}
+}
+
+void proxy_expire(struct proxy *p, tstamp now)
+{
+	struct exchange *x;
+	uint32_t ref;
+
+	while ((x = exchange_expired(&p->exchanges, now)))
+		exchange_timer(p, x, now);
+	reply_pings_due(p, now);
+	while (guard_admit(p->guard, &ref, now)) {
+		x = exchange_by_ref(&p->exchanges, ref);
+		if (x && x->state == EXCHANGE_WAITING)
+			request_launch(p, x, now);
+	}
+}
+
+static bool keeps_server(const struct proxy *p, const struct proxy_config *cfg, uint8_t i)
+{
+	return cfg->policy.servers[i].present && addr_equal(&p->cfg.servers[i].address, &cfg->servers[i].address) &&
+	       p->cfg.policy.servers[i].link == cfg->policy.servers[i].link;
+}
+
+void proxy_reconfigure(struct proxy *p, const struct proxy_config *cfg, tstamp now)
+{
+	uint32_t exchanges = p->cfg.exchanges;
+
+	for (uint32_t i = 0; i < p->exchanges.capacity; i++) {
+		struct exchange *x = exchange_by_ref(&p->exchanges, i);
+
+		if (x && !keeps_server(p, cfg, x->server))
+			request_unavailable(p, x, PROXY_FAULT_NO_TARGET, now);
+		x = exchange_by_ref(&p->exchanges, i);
+		if (x && !keeps_server(p, cfg, x->server))
+			proxy_drop(p, x, OUTCOME_CANCELLED, now);
+	}
+	guard_retune(p->guard, &cfg->policy, now);
+	p->cfg = *cfg;
+	p->cfg.exchanges = exchanges;
+	for (unsigned i = 0; i < POLICY_LINKS; i++)
+		if (cfg->links[i].name[0])
+			linksched_retune(p->links[i], &cfg->links[i].sched);
+}
+
+unsigned proxy_forget(struct proxy *p, const struct addr *who, tstamp now)
+{
+	unsigned n = guard_forget(p->guard, who, now);
+
+	for (uint32_t i = 0; i < p->exchanges.capacity; i++) {
+		struct exchange *x = exchange_by_ref(&p->exchanges, i);
+
+		if (x && x->state == EXCHANGE_WAITING && addr_same_host(&x->client.remote, who)) {
+			request_unavailable(p, x, PROXY_FAULT_NO_ROOM, now);
+			n++;
+		}
+	}
+	return n;
+}

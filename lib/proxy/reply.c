@@ -1,0 +1,360 @@
+#include "proxy/reply.h"
+#include "coap/option.h"
+#include <stdio.h>
+
+static const struct retransmit_params client_params = { .ack_timeout = 2 * TSTAMP_S, .max_retransmit = 4 };
+
+#define DEFAULT_MAX_AGE 60 /* RFC 7252 §5.10.5: not written */
+#define CON_EVERY       8  /* notifications: at most so many unacknowledged ones in a row */
+
+static uint16_t next_mid(struct proxy *p, uint64_t flow)
+{
+	return p->down_mids[flow % (sizeof p->down_mids / sizeof *p->down_mids)]++;
+}
+
+static struct dgram *blank(struct proxy *p, const struct path *to)
+{
+	struct dgram *d = dgram_take(&p->pool);
+
+	if (!d) {
+		proxy_count(p, PROXY_FAULT_NO_ROOM);
+		return NULL;
+	}
+	d->to = *to;
+	d->owner = DGRAM_UNOWNED;
+	d->queued = false;
+	d->len = 0;
+	return d;
+}
+
+static void send(struct proxy *p, struct dgram *d, struct bytes end)
+{
+	if (end.len == 0) {
+		dgram_give(&p->pool, d);
+		return;
+	}
+	d->len = (uint16_t)end.len;
+	list_append(&p->outbox, &d->link);
+}
+
+/* A copy of what x keeps for retransmission. */
+static void send_copy(struct proxy *p, const struct dgram *kept)
+{
+	struct dgram *d = blank(p, &kept->to);
+
+	if (d) {
+		memcpy(d->buf, kept->buf, kept->len);
+		send(p, d, bytes_of(d->buf, kept->len));
+	}
+}
+
+/* ACK with the request's Message ID to a CON, NON with one of ours to a NON: never a separate CON (RFC 9175 §2.4). */
+static struct dgram *begin(struct proxy *p, const struct reply_to *to, uint8_t code, struct msgbuf *b)
+{
+	struct dgram *d = blank(p, to->from);
+	bool con = to->msg->type == MSG_CON;
+
+	if (d)
+		msgbuf_begin(b, d->buf, DGRAM_MAX, con ? MSG_ACK : MSG_NON, code,
+			     con ? to->msg->mid : next_mid(p, to->flow), to->msg->token);
+	return d;
+}
+
+void reply_error(struct proxy *p, const struct reply_to *to, uint8_t code)
+{
+	struct msgbuf b;
+	struct dgram *d = begin(p, to, code, &b);
+
+	if (d)
+		send(p, d, msgbuf_end(&b));
+}
+
+void reply_hop_limit(struct proxy *p, const struct reply_to *to)
+{
+	struct msgbuf b;
+	struct dgram *d = begin(p, to, MSG_HOP_LIMIT, &b);
+
+	if (!d)
+		return;
+	msgbuf_payload(&b, bytes_of(p->cfg.name, strlen(p->cfg.name))); /* names the proxy (RFC 8768 §4) */
+	send(p, d, msgbuf_end(&b));
+}
+
+static void add_echo(struct proxy *p, const struct reply_to *to, struct msgbuf *b, tstamp now)
+{
+	uint8_t echo[ECHO_LEN];
+
+	guard_echo(p->guard, &to->from->remote, &to->from->local, now, echo);
+	msgbuf_option(b, OPTION_ECHO, bytes_of(echo, sizeof echo));
+}
+
+void reply_challenge(struct proxy *p, const struct reply_to *to, tstamp now)
+{
+	struct msgbuf b;
+	struct dgram *d = begin(p, to, MSG_UNAUTHORIZED, &b);
+
+	if (!d)
+		return;
+	add_echo(p, to, &b, now);
+	send(p, d, msgbuf_end(&b));
+}
+
+void reply_throttle(struct proxy *p, const struct reply_to *to, uint32_t max_age, bool echo, tstamp now)
+{
+	struct msgbuf b;
+	struct dgram *d = begin(p, to, MSG_TOO_MANY_REQUESTS, &b);
+
+	if (!d)
+		return;
+	msgbuf_option_uint(&b, OPTION_MAX_AGE, max_age);
+	if (echo)
+		add_echo(p, to, &b, now);
+	send(p, d, msgbuf_end(&b));
+}
+
+static void send_empty(struct proxy *p, const struct path *to, uint8_t type, uint16_t mid)
+{
+	struct dgram *d = blank(p, to);
+	struct msgbuf b;
+
+	if (!d)
+		return;
+	msgbuf_begin(&b, d->buf, DGRAM_MAX, type, MSG_EMPTY, mid, bytes_of(NULL, 0));
+	send(p, d, msgbuf_end(&b));
+}
+
+void reply_ping(struct proxy *p, const struct path *client, tstamp now)
+{
+	send_empty(p, client, MSG_CON, guard_ping(p->guard, &client->remote, &client->local, now));
+}
+
+void reply_ping_later(struct proxy *p, const struct path *client, tstamp now)
+{
+	for (unsigned i = 0; i < PROXY_PINGS; i++)
+		if (p->pings[i].at == 0) {
+			p->pings[i] = (struct proxy_ping){ *client, tstamp_add(now, PROXY_PING_GAP) };
+			p->next_ping = tstamp_min(p->next_ping, p->pings[i].at);
+			return;
+		}
+}
+
+void reply_pings_due(struct proxy *p, tstamp now)
+{
+	if (!tstamp_reached(p->next_ping, now))
+		return;
+	p->next_ping = TSTAMP_NEVER;
+	for (unsigned i = 0; i < PROXY_PINGS; i++) {
+		struct proxy_ping *ping = &p->pings[i];
+
+		if (ping->at && tstamp_reached(ping->at, now)) {
+			reply_ping(p, &ping->to, now);
+			ping->at = 0;
+		} else if (ping->at) {
+			p->next_ping = tstamp_min(p->next_ping, ping->at);
+		}
+	}
+}
+
+void reply_reset(struct proxy *p, const struct path *from, uint16_t mid)
+{
+	send_empty(p, from, MSG_RESET, mid);
+}
+
+void reply_again(struct proxy *p, const struct path *from, struct bytes reply)
+{
+	struct dgram *d = blank(p, from);
+
+	if (!d)
+		return;
+	memcpy(d->buf, reply.ptr, reply.len);
+	send(p, d, bytes_of(d->buf, reply.len));
+}
+
+void reply_acknowledge(struct proxy *p, struct exchange *x)
+{
+	x->acked = true;
+	send_empty(p, &x->client, MSG_ACK, x->client_mid);
+}
+
+/* The header towards x's client: piggybacked as long as that is possible, else a message of its own. */
+static void begin_for(struct proxy *p, struct exchange *x, uint8_t code, bool confirmable, struct dgram *d,
+		      struct msgbuf *b)
+{
+	bool piggyback = x->client_type == MSG_CON && !x->acked && x->state != EXCHANGE_OBSERVING;
+	uint16_t mid = x->client_mid;
+
+	if (!piggyback) {
+		mid = next_mid(p, x->flow);
+		exchange_set_down_mid(&p->exchanges, x, mid);
+	}
+	msgbuf_begin(b, d->buf, DGRAM_MAX, piggyback ? MSG_ACK : confirmable ? MSG_CON : MSG_NON, code, mid,
+		     exchange_client_token(x));
+}
+
+static bool is_confirmable(const struct dgram *d)
+{
+	return (d->buf[0] >> 4 & 3) == MSG_CON;
+}
+
+/* Keeps d for retransmission and starts the client's timer. */
+static void expect_ack(struct proxy *p, struct exchange *x, struct dgram *d, tstamp now)
+{
+	x->down = d;
+	x->client_at = tstamp_add(now, retransmit_start(&x->down_timer, &client_params, (uint32_t)rng_u64(p->rng)));
+	exchange_arm(&p->exchanges, x);
+	send_copy(p, d);
+}
+
+static void count_answer(struct proxy *p, const struct exchange *x, uint8_t code)
+{
+	unsigned class = MSG_CLASS(code);
+
+	p->answered[x->server][class == 2 ? 0 : class == 4 ? 1 : 2]++;
+}
+
+static void deliver(struct proxy *p, struct exchange *x, struct dgram *d, tstamp now)
+{
+	if (x->dedup) {
+		/* a second copy of the request is answered with the same bytes (RFC 7252 §4.2) */
+		dedup_answer(p->dedup, x->dedup, dgram_bytes(d));
+		x->dedup = 0;
+	}
+	x->ack_at = TSTAMP_NEVER;
+	x->bytes_out += (uint32_t)d->len + PROXY_FRAME;
+	count_answer(p, x, d->buf[1]);
+	if (is_confirmable(d))
+		expect_ack(p, x, d, now);
+	else
+		send(p, d, dgram_bytes(d));
+}
+
+/* What an unproven address may get: small, and three times what came from it (I3). */
+static bool may_amplify(const struct proxy *p, const struct exchange *x, size_t len, tstamp now)
+{
+	if (x->proven || guard_knows(p->guard, &x->client.remote, now))
+		return true;
+	return len <= PROXY_UNPROVEN && x->bytes_out + len + PROXY_FRAME <= 3 * x->bytes_in;
+}
+
+void reply_discard(struct proxy *p, struct exchange *x)
+{
+	if (x->down && x->client_at == TSTAMP_NEVER)
+		p->holding--;
+	dgram_give(&p->pool, x->down);
+	x->down = NULL;
+	x->client_at = TSTAMP_NEVER;
+}
+
+static void hold(struct proxy *p, struct exchange *x, struct dgram *d, tstamp now)
+{
+	proxy_count(p, PROXY_FAULT_UNPROVEN);
+	x->down = d;
+	p->holding++;
+	if (x->state != EXCHANGE_OBSERVING) {
+		exchange_set_state(&p->exchanges, x, EXCHANGE_ANSWERED);
+		x->device_at = tstamp_add(x->opened, PROXY_PATIENCE);
+		exchange_arm(&p->exchanges, x);
+	}
+	if (x->client.remote.port >= 1024 && guard_may_reply(p->guard, &x->client.remote, now))
+		reply_ping(p, &x->client, now);
+}
+
+static void deliver_or_hold(struct proxy *p, struct exchange *x, struct dgram *d, struct bytes end, tstamp now)
+{
+	reply_discard(p, x);
+	if (end.len == 0) {
+		dgram_give(&p->pool, d);
+		return;
+	}
+	d->len = (uint16_t)end.len;
+	if (may_amplify(p, x, d->len, now))
+		deliver(p, x, d, now);
+	else
+		hold(p, x, d, now);
+}
+
+void reply_failure(struct proxy *p, struct exchange *x, uint8_t code, uint32_t max_age, tstamp now)
+{
+	struct dgram *d = blank(p, &x->client);
+	struct msgbuf b;
+
+	if (!d)
+		return;
+	/* A last word about an observation comes as NON: nothing is kept for it. */
+	begin_for(p, x, code, x->acked && x->state != EXCHANGE_OBSERVING && x->proven, d, &b);
+	if (max_age != DEFAULT_MAX_AGE)
+		msgbuf_option_uint(&b, OPTION_MAX_AGE, max_age);
+	deliver_or_hold(p, x, d, msgbuf_end(&b), now);
+}
+
+/* Now and then a NON notification goes as CON, to learn whether anybody still listens (RFC 7641 §4.5). */
+static bool wants_con(struct exchange *x, bool confirmable)
+{
+	if (x->state != EXCHANGE_OBSERVING)
+		return x->acked && x->proven; /* separate response to a CON */
+	if (!confirmable && ++x->notified < CON_EVERY)
+		return false;
+	x->notified = 0;
+	return true;
+}
+
+void reply_forward(struct proxy *p, struct exchange *x, const struct msg *response, bool confirmable, tstamp now)
+{
+	struct dgram *d = blank(p, &x->client);
+	struct bytes head, tail = response->options;
+	struct msgbuf b;
+
+	if (!d)
+		return;
+	begin_for(p, x, response->code, wants_con(x, confirmable), d, &b);
+	head = msgbuf_end(&b);
+	/* options and payload stand together in the datagram, marker included: copied as they are */
+	if (response->payload.len)
+		tail.len = (size_t)(response->payload.ptr + response->payload.len - tail.ptr);
+	if (head.len == 0 || head.len + tail.len > DGRAM_MAX) {
+		dgram_give(&p->pool, d);
+		proxy_count(p, PROXY_FAULT_NO_ROOM);
+		return;
+	}
+	if (tail.len)
+		memcpy(d->buf + head.len, tail.ptr, tail.len);
+	deliver_or_hold(p, x, d, bytes_of(d->buf, head.len + tail.len), now);
+}
+
+void reply_release_one(struct proxy *p, struct exchange *x, tstamp now)
+{
+	struct dgram *d = x->down;
+
+	if (!d || x->client_at != TSTAMP_NEVER || !may_amplify(p, x, d->len, now))
+		return;
+	x->down = NULL;
+	p->holding--;
+	deliver(p, x, d, now);
+	if (x->state == EXCHANGE_ANSWERED && !x->down)
+		proxy_drop(p, x, OUTCOME_NEUTRAL, now);
+}
+
+void reply_release(struct proxy *p, const struct path *client, tstamp now)
+{
+	uint64_t flow = guard_flow(p->guard, &client->remote);
+	struct exchange *x = NULL, *next;
+
+	if (p->holding == 0)
+		return;
+	for (x = exchange_of_flow(&p->exchanges, flow, NULL); x; x = next) {
+		next = exchange_of_flow(&p->exchanges, flow, x);
+		reply_release_one(p, x, now);
+	}
+}
+
+bool reply_retransmit(struct proxy *p, struct exchange *x, tstamp now)
+{
+	uint64_t timeout;
+
+	if (!x->down || !retransmit_next(&x->down_timer, &client_params, &timeout))
+		return false;
+	x->client_at = tstamp_add(now, timeout);
+	exchange_arm(&p->exchanges, x);
+	send_copy(p, x->down);
+	return true;
+}

@@ -1,0 +1,40 @@
+/* reply: everything that goes towards clients: refusals, challenges, responses, acknowledgements. */
+#ifndef REPLY_H
+#define REPLY_H
+#include "proxy/proxy_impl.h"
+
+/* To whom, for a request that has no exchange. */
+struct reply_to {
+	const struct path *from;
+	const struct msg *msg;
+	uint64_t flow;
+};
+
+void reply_error(struct proxy *p, const struct reply_to *to, uint8_t code);
+void reply_challenge(struct proxy *p, const struct reply_to *to, tstamp now);                  /* 4.01 + Echo */
+void reply_throttle(struct proxy *p, const struct reply_to *to, uint32_t max_age, bool echo, tstamp now); /* 4.29 */
+void reply_hop_limit(struct proxy *p, const struct reply_to *to);                              /* 5.08 */
+void reply_ping(struct proxy *p, const struct path *client, tstamp now);
+/* The second ping of a proof, a moment later. */
+void reply_ping_later(struct proxy *p, const struct path *client, tstamp now);
+void reply_pings_due(struct proxy *p, tstamp now);
+void reply_reset(struct proxy *p, const struct path *from, uint16_t mid);
+void reply_again(struct proxy *p, const struct path *from, struct bytes reply); /* a remembered reply */
+
+/* Empty ACK to the client of x: a separate response will follow. */
+void reply_acknowledge(struct proxy *p, struct exchange *x);
+/* An error of ours to the client of x, in place of a response. x stays open. */
+void reply_failure(struct proxy *p, struct exchange *x, uint8_t code, uint32_t max_age, tstamp now);
+/*
+ * A response or notification of the device, verbatim but for token, Message ID and type. `confirmable`: the device
+ * sent it as CON. It is held when the address is unproven and it would amplify (I3).
+ */
+void reply_forward(struct proxy *p, struct exchange *x, const struct msg *response, bool confirmable, tstamp now);
+/* The client proved its address: what was held for it goes out now. */
+void reply_release(struct proxy *p, const struct path *client, tstamp now);
+void reply_release_one(struct proxy *p, struct exchange *x, tstamp now);
+/* Forgets what is held or unacknowledged towards the client. */
+void reply_discard(struct proxy *p, struct exchange *x);
+/* The client's own CON (response) timer of x fired. False: the client is gone. */
+bool reply_retransmit(struct proxy *p, struct exchange *x, tstamp now);
+#endif

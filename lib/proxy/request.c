@@ -1,0 +1,350 @@
+#include "proxy/request.h"
+#include "coap/option.h"
+#include "proxy/classify.h"
+#include "proxy/reply.h"
+#include "proxy/target.h"
+#include "proxy/upstream.h"
+
+#define HOP_LIMIT_DEFAULT 16 /* RFC 8768 §3 */
+
+/* Everything known of a request while it is being judged. */
+struct request {
+	const struct path *from;
+	const struct msg *msg;
+	const struct proxy_listen *listen;
+	struct request_view view;
+	struct target target;
+	struct guard_request facts;
+	struct reply_to reply;
+	uint64_t flow, dedup;
+};
+
+static uint64_t dedup_key(uint64_t flow, const struct path *from, uint16_t mid)
+{
+	uint64_t h = (flow ^ ((uint64_t)mid << 16 | from->local.port)) * 0x9e3779b97f4a7c15ULL;
+
+	h ^= h >> 29;
+	return h ? h : 1;
+}
+
+/* A client that repeats itself is answered as before, or hears that we are at it (RFC 7252 §4.2). */
+static bool absorb_duplicate(struct proxy *p, const struct request *rq, size_t len, tstamp now)
+{
+	struct bytes reply;
+	struct exchange *x;
+	uint32_t ref;
+
+	switch (dedup_find(p->dedup, rq->dedup, now, &ref, &reply)) {
+	case DEDUP_NEW: return false;
+	case DEDUP_ANSWERED:
+		proxy_count(p, PROXY_FAULT_DUPLICATE);
+		if (reply.len)
+			reply_again(p, rq->from, reply);
+		return true;
+	case DEDUP_PENDING: break;
+	}
+	proxy_count(p, PROXY_FAULT_DUPLICATE);
+	x = exchange_by_ref(&p->exchanges, ref);
+	if (!x || x->dedup != rq->dedup)
+		return true;
+	x->bytes_in += (uint32_t)len + PROXY_FRAME;
+	if (x->acked)
+		reply_acknowledge(p, x);
+	else if (x->down && x->client_at == TSTAMP_NEVER && guard_may_reply(p->guard, &x->client.remote, now))
+		reply_ping(p, &x->client, now);
+	reply_release_one(p, x, now);
+	return true;
+}
+
+static bool may_answer(struct proxy *p, const struct request *rq, tstamp now)
+{
+	return rq->from->remote.port >= 1024 && !rq->listen->silent &&
+	       guard_may_reply(p->guard, &rq->from->remote, now);
+}
+
+static void tap(const struct proxy *p, const struct request *rq, const struct verdict *v, tstamp now)
+{
+	if (p->tap.verdict)
+		p->tap.verdict(p->tap.arg, rq->from, p->cfg.servers[rq->target.server].name, verdict_lane_word(v->lane),
+			       verdict_action_word(v->action), verdict_reason_word(v->reason), now);
+}
+
+static void refuse(struct proxy *p, const struct request *rq, uint8_t code, enum proxy_fault why, tstamp now)
+{
+	proxy_count(p, why);
+	if (p->tap.verdict)
+		p->tap.verdict(p->tap.arg, rq->from, "-", "-", "drop", proxy_fault_word(why), now);
+	if (!may_answer(p, rq, now))
+		return;
+	if (code == MSG_HOP_LIMIT)
+		reply_hop_limit(p, &rq->reply);
+	else
+		reply_error(p, &rq->reply, code);
+}
+
+static bool is_faulty(struct proxy *p, const struct request *rq, tstamp now)
+{
+	switch (rq->view.fault) {
+	case FAULT_NONE: return false;
+	case FAULT_BAD_OPTION: refuse(p, rq, MSG_BAD_OPTION, PROXY_FAULT_BAD_OPTION, now); break;
+	case FAULT_BAD_REQUEST: refuse(p, rq, MSG_BAD_REQUEST, PROXY_FAULT_BAD_OPTION, now); break;
+	case FAULT_HOP_LIMIT: refuse(p, rq, MSG_HOP_LIMIT, PROXY_FAULT_HOP_LIMIT, now); break;
+	}
+	return true;
+}
+
+/* What makes the device compute a key exchange: EDHOC, alone or combined, and a token (RFC 9528 A.2, RFC 9200 §5.10). */
+static bool is_handshake(const struct request *rq)
+{
+	const struct request_view *v = &rq->view;
+
+	if (v->edhoc)
+		return true;
+	return !v->oscore.ptr && rq->msg->code == MSG_POST &&
+	       (target_path_is(&rq->target, v, ".well-known/edhoc") || target_path_is(&rq->target, v, "authz-info"));
+}
+
+static void gather_facts(struct request *rq)
+{
+	const struct request_view *v = &rq->view;
+	struct guard_request *f = &rq->facts;
+
+	*f = (struct guard_request){
+		.client = rq->from->remote, .listener = rq->from->local, .server = rq->target.server,
+		.confirmable = rq->msg->type == MSG_CON, .has_oscore = v->oscore.ptr != NULL, .echo = v->echo,
+		.replayable = v->request_hash, .handshake = is_handshake(rq),
+	};
+	if (f->has_oscore)
+		f->trackable = classify_oscore(v->oscore, &f->kid, &f->kid_context, &f->piv);
+	f->follow_up = f->has_oscore && v->follow_up;
+}
+
+static bool keep_token(struct proxy *p, struct exchange *x, struct bytes token)
+{
+	x->token_len = (uint16_t)token.len;
+	if (token.len > EXCHANGE_INLINE) { /* RFC 8974 */
+		x->long_token = dgram_take(&p->pool);
+		if (!x->long_token || token.len > DGRAM_MAX) {
+			x->token_len = 0;
+			return false;
+		}
+	}
+	if (token.len)
+		memcpy(x->long_token ? x->long_token->buf : x->client_token, token.ptr, token.len);
+	return true;
+}
+
+static void fill(struct exchange *x, const struct request *rq, const struct verdict *v, tstamp now)
+{
+	x->server = rq->target.server;
+	x->client_mid = rq->msg->mid;
+	x->client_type = rq->msg->type;
+	x->lane = (uint8_t)v->lane;
+	x->ticket = v->ticket;
+	x->retransmit = v->retransmit;
+	x->unscheduled = v->unscheduled;
+	x->proven = v->proven;
+	x->has_oscore = rq->facts.has_oscore;
+	x->has_echo = rq->facts.echo.ptr != NULL;
+	x->no_response = rq->view.silent_ok;
+	x->observe = rq->view.observe;
+	x->opened = now;
+	x->dedup = rq->dedup;
+}
+
+/* An observation of the same client under the same token: what comes now renews or ends it (RFC 7641 §3.1, §3.6). */
+static struct exchange *same_observation(const struct proxy *p, const struct exchange *x)
+{
+	for (struct exchange *y = NULL; (y = exchange_of_flow(&p->exchanges, x->flow, y));)
+		if (y != x && y->state == EXCHANGE_OBSERVING && y->server == x->server &&
+		    bytes_equal(exchange_client_token(y), exchange_client_token(x)))
+			return y;
+	return NULL;
+}
+
+static void take_over_observation(struct proxy *p, struct exchange *x, const struct request *rq, tstamp now)
+{
+	struct exchange *old = rq->view.observe || rq->view.deregister ? same_observation(p, x) : NULL;
+
+	if (!old)
+		return;
+	exchange_adopt_token(&p->exchanges, x, old);
+	proxy_drop(p, old, OUTCOME_NEUTRAL, now);
+}
+
+static struct target_edits edits(const struct proxy *p, struct exchange *x, const struct request *rq, tstamp now)
+{
+	const struct request_view *v = &rq->view;
+	struct target_edits e = { .hop_limit = v->hop_limit ? (uint8_t)(v->hop_limit - 1) : 0 };
+
+	/* Our own Echo never leaves the guard; a foreign one may be the device's (RFC 9175 §2.3). */
+	e.drop_echo = v->echo.ptr && guard_echo_origin(p->guard, &rq->facts, now) != ECHO_FOREIGN;
+	if (v->hop_limit == 0 && (rq->target.by_proxy_uri || rq->target.by_proxy_scheme))
+		e.hop_limit = HOP_LIMIT_DEFAULT;
+	if (x->observe && p->exchanges.observing[x->server] >= p->cfg.servers[x->server].observe_max) {
+		e.drop_observe = true; /* answered, but not observed */
+		x->observe = false;
+	}
+	return e;
+}
+
+/* An exchange with its upstream message; NULL: refused already. */
+static struct exchange *open_exchange(struct proxy *p, const struct request *rq, const struct verdict *v, size_t len,
+				      tstamp now)
+{
+	struct exchange *x = exchange_open(&p->exchanges, rq->from, rq->flow, p->rng);
+	enum upstream_result built = UPSTREAM_NO_ROOM;
+	struct target_edits e;
+
+	if (x) {
+		fill(x, rq, v, now);
+		x->bytes_in = (uint32_t)len + PROXY_FRAME;
+		if (keep_token(p, x, rq->msg->token)) {
+			take_over_observation(p, x, rq, now);
+			e = edits(p, x, rq, now);
+			built = upstream_build(p, x, &rq->target, &rq->view, &e, now);
+		}
+		if (built == UPSTREAM_OK)
+			return x;
+		x->dedup = 0;
+		proxy_drop(p, x, OUTCOME_CANCELLED, now);
+	} else {
+		guard_report(p->guard, v->ticket, OUTCOME_CANCELLED, now);
+	}
+	refuse(p, rq, MSG_UNAVAILABLE, built == UPSTREAM_MID_SPENT ? PROXY_FAULT_MID_SPENT : PROXY_FAULT_NO_ROOM, now);
+	return NULL;
+}
+
+static void remember(struct proxy *p, const struct request *rq, struct exchange *x, tstamp now)
+{
+	const struct retransmit_params defaults = { .ack_timeout = 2 * TSTAMP_S, .max_retransmit = 4 };
+
+	dedup_open(p->dedup, rq->dedup, exchange_ref(&p->exchanges, x),
+		   tstamp_add(now, retransmit_exchange_lifetime(&defaults)));
+	if (x->client_type == MSG_CON && x->proven)
+		x->ack_at = tstamp_add(now, PROXY_ACK_DELAY);
+}
+
+static void forward(struct proxy *p, const struct request *rq, const struct verdict *v, size_t len, tstamp now)
+{
+	struct exchange *x = open_exchange(p, rq, v, len, now);
+
+	if (!x)
+		return;
+	remember(p, rq, x, now);
+	if (!upstream_submit(p, x, now))
+		request_unavailable(p, x, PROXY_FAULT_NO_ROOM, now);
+}
+
+static void queue(struct proxy *p, const struct request *rq, const struct verdict *v, size_t len, tstamp now)
+{
+	struct exchange *x = open_exchange(p, rq, v, len, now), *loser;
+	uint32_t evicted;
+
+	if (!x)
+		return;
+	remember(p, rq, x, now);
+	exchange_set_state(&p->exchanges, x, EXCHANGE_WAITING);
+	x->device_at = tstamp_add(now, PROXY_PATIENCE);
+	exchange_arm(&p->exchanges, x);
+	if (!guard_enqueue(p->guard, v, exchange_ref(&p->exchanges, x), &evicted, now)) {
+		request_unavailable(p, x, PROXY_FAULT_NO_ROOM, now);
+		return;
+	}
+	loser = exchange_by_ref(&p->exchanges, evicted);
+	if (loser)
+		request_unavailable(p, loser, PROXY_FAULT_NO_ROOM, now);
+}
+
+/* dry-run: judged and counted, then treated as if the server's mode were open. */
+static struct verdict spared(struct verdict v)
+{
+	v.unscheduled = v.retransmit = v.proven = true;
+	v.action = VERDICT_FORWARD;
+	v.lane = LANE_TRUSTED;
+	return v;
+}
+
+static void act(struct proxy *p, struct request *rq, const struct verdict *v, size_t len, tstamp now)
+{
+	switch (v->action) {
+	case VERDICT_FORWARD: forward(p, rq, v, len, now); return;
+	case VERDICT_QUEUE: queue(p, rq, v, len, now); return;
+	case VERDICT_DROP: return;
+	default: break;
+	}
+	if (rq->listen->silent)
+		return;
+	switch (v->action) {
+	case VERDICT_PING: reply_ping(p, rq->from, now); break;
+	case VERDICT_CHALLENGE: reply_challenge(p, &rq->reply, now); break;
+	case VERDICT_THROTTLE: reply_throttle(p, &rq->reply, v->retry_after_s, !v->proven, now); break;
+	default: reply_error(p, &rq->reply, MSG_UNAUTHORIZED); break;
+	}
+}
+
+void request_receive(struct proxy *p, const struct path *from, const struct msg *m, tstamp now)
+{
+	struct request rq = { .from = from, .msg = m, .listen = proxy_listen_of(p, &from->local) };
+	size_t len = (size_t)(m->options.ptr + m->options.len - m->token.ptr) + m->payload.len + 4;
+	struct verdict v;
+
+	rq.flow = guard_flow(p->guard, &from->remote);
+	rq.dedup = dedup_key(rq.flow, from, m->mid);
+	rq.reply = (struct reply_to){ from, m, rq.flow };
+	if (absorb_duplicate(p, &rq, len, now))
+		return;
+	classify_request(&rq.view, m);
+	if (is_faulty(p, &rq, now))
+		return;
+	rq.target = target_resolve(&p->cfg, &rq.view, rq.listen, &from->local);
+	if (rq.target.server == PROXY_NO_SERVER) {
+		refuse(p, &rq, rq.target.code, PROXY_FAULT_NO_TARGET, now);
+		return;
+	}
+	gather_facts(&rq);
+	v = guard_check(p->guard, &rq.facts, now);
+	tap(p, &rq, &v, now);
+	if (p->cfg.policy.dry_run && v.action != VERDICT_FORWARD)
+		v = spared(v);
+	act(p, &rq, &v, len, now);
+}
+
+void request_launch(struct proxy *p, struct exchange *x, tstamp now)
+{
+	if (!upstream_submit(p, x, now))
+		request_unavailable(p, x, PROXY_FAULT_NO_ROOM, now);
+}
+
+static void fail(struct proxy *p, struct exchange *x, uint8_t code, enum proxy_fault why, enum guard_outcome outcome,
+		 tstamp now)
+{
+	bool observing = x->state == EXCHANGE_OBSERVING;
+
+	proxy_count(p, why);
+	if (x->state == EXCHANGE_WAITING)
+		guard_withdraw(p->guard, exchange_ref(&p->exchanges, x));
+	guard_report(p->guard, x->ticket, outcome, now);
+	upstream_settled(p, x, now);
+	if (!x->no_response)
+		reply_failure(p, x, code, 60, now);
+	if (!x->down)
+		proxy_drop(p, x, outcome, now);
+	else if (!observing)
+		exchange_set_state(&p->exchanges, x, EXCHANGE_ANSWERED);
+}
+
+void request_unavailable(struct proxy *p, struct exchange *x, enum proxy_fault why, tstamp now)
+{
+	fail(p, x, MSG_UNAVAILABLE, why, OUTCOME_CANCELLED, now);
+}
+
+void request_timed_out(struct proxy *p, struct exchange *x, tstamp now)
+{
+	fail(p, x, MSG_GATEWAY_TIMEOUT, PROXY_FAULT_DEVICE_SILENT, x->no_response ? OUTCOME_NEUTRAL : OUTCOME_SILENT, now);
+}
+
+void request_failed(struct proxy *p, struct exchange *x, uint8_t code, enum proxy_fault why, tstamp now)
+{
+	fail(p, x, code, why, OUTCOME_NEUTRAL, now);
+}

@@ -1,0 +1,152 @@
+#include "proxy/response.h"
+#include "proxy/classify.h"
+#include "proxy/reply.h"
+#include "proxy/request.h"
+#include "proxy/upstream.h"
+
+#define OBSERVATION_IDLE (25 * TSTAMP_HOUR) /* a CON at least every 24 h (RFC 7641 §4.5) */
+
+static uint8_t server_at(const struct proxy *p, const struct addr *remote)
+{
+	for (uint8_t i = 0; i < POLICY_SERVERS; i++)
+		if (p->cfg.policy.servers[i].present && addr_equal(&p->cfg.servers[i].address, remote))
+			return i;
+	return PROXY_NO_SERVER;
+}
+
+static void acknowledged(struct proxy *p, uint8_t server, uint16_t mid, tstamp now)
+{
+	struct exchange *x = exchange_by_up_mid(&p->exchanges, server, mid);
+
+	if (!x || x->state != EXCHANGE_SENT)
+		return;
+	exchange_set_state(&p->exchanges, x, EXCHANGE_ACKED);
+	upstream_settled(p, x, now);
+	x->device_at = tstamp_add(x->opened, PROXY_PATIENCE);
+	exchange_arm(&p->exchanges, x);
+}
+
+static void reset(struct proxy *p, uint8_t server, uint16_t mid, tstamp now)
+{
+	struct exchange *x = exchange_by_up_mid(&p->exchanges, server, mid);
+
+	if (x && (x->state == EXCHANGE_SENT || x->state == EXCHANGE_ACKED))
+		request_failed(p, x, MSG_BAD_GATEWAY, PROXY_FAULT_DEVICE_RESET, now);
+}
+
+static struct exchange *match(const struct proxy *p, uint8_t server, const struct msg *m)
+{
+	struct exchange *x = exchange_by_token(&p->exchanges, server, m->token);
+
+	/* a piggybacked response carries our Message ID, too (RFC 7252 §5.3.2) */
+	if (x && m->type == MSG_ACK && x->up_mid != m->mid)
+		return NULL;
+	return x && x->state >= EXCHANGE_SENT && x->state != EXCHANGE_ANSWERED ? x : NULL;
+}
+
+static uint64_t dedup_key(uint8_t server, uint16_t mid)
+{
+	return (0x10000ULL * server + mid + 1) * 0x9e3779b97f4a7c15ULL;
+}
+
+/* Acknowledges a CON of the device. False: seen before, and acknowledged again. */
+static bool acknowledge(struct proxy *p, uint8_t server, uint16_t mid, tstamp now)
+{
+	const struct retransmit_params *params = &proxy_link_of(p, server)->retransmit;
+	uint64_t key = dedup_key(server, mid);
+	struct bytes reply;
+	uint32_t ref;
+
+	upstream_empty(p, server, MSG_ACK, mid, now);
+	if (dedup_find(p->dedup, key, now, &ref, &reply) != DEDUP_NEW)
+		return false;
+	dedup_open(p->dedup, key, EXCHANGE_NONE, tstamp_add(now, retransmit_exchange_lifetime(params)));
+	return true;
+}
+
+static void settle_first(struct proxy *p, struct exchange *x, const struct msg *m, bool observing, tstamp now)
+{
+	struct request_kind kind = { x->has_oscore, x->has_echo };
+	bool accepted = guard_report(p->guard, x->ticket, classify_response(m, kind), now);
+
+	/* who holds the key asked for it: one answer per Partial IV may go there */
+	x->proven |= accepted;
+	upstream_settled(p, x, now);
+	reply_forward(p, x, m, m->type == MSG_CON, now);
+	if (accepted && !guard_knows(p->guard, &x->client.remote, now) &&
+	    guard_may_reply(p->guard, &x->client.remote, now))
+		reply_ping(p, &x->client, now); /* so that a relation that moved can settle there */
+	if (x->observe && observing && MSG_CLASS(m->code) == 2) {
+		exchange_set_state(&p->exchanges, x, EXCHANGE_OBSERVING);
+		x->device_at = tstamp_add(now, OBSERVATION_IDLE);
+		exchange_arm(&p->exchanges, x);
+	} else if (x->down) {
+		exchange_set_state(&p->exchanges, x, EXCHANGE_ANSWERED);
+	} else {
+		proxy_drop(p, x, OUTCOME_NEUTRAL, now);
+	}
+}
+
+static void notify(struct proxy *p, struct exchange *x, const struct msg *m, bool observing, tstamp now)
+{
+	x->proven = false; /* a registration proves one answer, not a stream of them */
+	reply_forward(p, x, m, m->type == MSG_CON, now);
+	if (observing && MSG_CLASS(m->code) == 2) {
+		x->device_at = tstamp_add(now, OBSERVATION_IDLE);
+		exchange_arm(&p->exchanges, x);
+	} else if (x->down) { /* the last one */
+		exchange_set_state(&p->exchanges, x, EXCHANGE_ANSWERED);
+		x->device_at = tstamp_add(now, PROXY_PATIENCE);
+		exchange_arm(&p->exchanges, x);
+	} else {
+		proxy_drop(p, x, OUTCOME_NEUTRAL, now);
+	}
+}
+
+static void unmatched(struct proxy *p, uint8_t server, const struct msg *m, bool observing, tstamp now)
+{
+	proxy_count(p, PROXY_FAULT_UNASKED);
+	if (m->type == MSG_CON || (m->type == MSG_NON && observing)) /* ends an observation nobody wants */
+		upstream_empty(p, server, MSG_RESET, m->mid, now);
+}
+
+static void answered(struct proxy *p, uint8_t server, const struct msg *m, tstamp now)
+{
+	struct exchange *x = match(p, server, m);
+	bool observing, forwardable = classify_response_forwardable(m, &observing);
+
+	if (!x) {
+		unmatched(p, server, m, observing, now);
+		return;
+	}
+	if (m->type == MSG_CON && !acknowledge(p, server, m->mid, now))
+		return;
+	if (!forwardable)
+		request_failed(p, x, MSG_BAD_GATEWAY, PROXY_FAULT_UNFORWARDABLE, now);
+	else if (x->state == EXCHANGE_OBSERVING)
+		notify(p, x, m, observing, now);
+	else
+		settle_first(p, x, m, observing, now);
+}
+
+void response_receive(struct proxy *p, const struct path *from, const struct msg *m, tstamp now)
+{
+	uint8_t server = server_at(p, &from->remote);
+
+	if (server == PROXY_NO_SERVER) {
+		proxy_count(p, PROXY_FAULT_UNASKED);
+	} else if (m->code == MSG_EMPTY) {
+		if (m->type == MSG_ACK)
+			acknowledged(p, server, m->mid, now);
+		else if (m->type == MSG_RESET)
+			reset(p, server, m->mid, now);
+		else if (m->type == MSG_CON) /* a ping */
+			upstream_empty(p, server, MSG_RESET, m->mid, now);
+	} else if (msg_is_response(m) && m->type != MSG_RESET) {
+		answered(p, server, m, now);
+	} else {
+		proxy_count(p, PROXY_FAULT_CODE);
+		if (m->type == MSG_CON) /* requests of devices are not forwarded yet */
+			upstream_empty(p, server, MSG_RESET, m->mid, now);
+	}
+}

@@ -1,0 +1,375 @@
+#include "proxy/snapshot.h"
+#include "proxy/proxy_impl.h"
+#include <stdio.h>
+
+static struct snapshot_cell text(const char *t) { return (struct snapshot_cell){ CELL_TEXT, t, 0 }; }
+static struct snapshot_cell count(uint64_t n) { return (struct snapshot_cell){ CELL_COUNT, NULL, n }; }
+static struct snapshot_cell span(uint64_t ns) { return (struct snapshot_cell){ CELL_SECONDS, NULL, ns }; }
+static struct snapshot_cell ratio(uint64_t permille) { return (struct snapshot_cell){ CELL_RATIO, NULL, permille }; }
+
+#define ROW(sink, ...)                                                                             \
+	do {                                                                                       \
+		const struct snapshot_cell cells_[] = { __VA_ARGS__ };                             \
+		(sink)->row((sink)->arg, cells_, sizeof cells_ / sizeof *cells_);                  \
+	} while (0)
+#define HEADER(sink, ...)                                                                          \
+	do {                                                                                       \
+		static const char *const names_[] = { __VA_ARGS__ };                               \
+		(sink)->header((sink)->arg, names_, sizeof names_ / sizeof *names_);               \
+	} while (0)
+
+static uint64_t sum(const uint64_t *v, unsigned n)
+{
+	uint64_t total = 0;
+
+	while (n--)
+		total += v[n];
+	return total;
+}
+
+void snapshot_links(const struct proxy *p, const struct snapshot_sink *sink, tstamp now)
+{
+	HEADER(sink, "link", "fill", "queued-trusted", "queued-reachable", "queued-unknown", "sent-datagrams", "sent-bytes",
+	       "rate-bytes-per-s");
+	for (unsigned i = 0; i < POLICY_LINKS; i++) {
+		const struct proxy_link *l = &p->cfg.links[i];
+		struct linksched_view v;
+
+		if (!l->name[0])
+			continue;
+		linksched_view(p->links[i], now, &v);
+		ROW(sink, text(l->name), ratio(v.fill_permille),
+		    count(v.queued[LANE_CONTROL] + v.queued[LANE_AUTHENTICATED] + v.queued[LANE_TRUSTED] +
+			  v.queued[LANE_MOVED]),
+		    count(v.queued[LANE_REACHABLE]), count(v.queued[LANE_UNKNOWN]),
+		    count(sum(v.sent_datagrams, LANE_COUNT)), count(sum(v.sent_bytes, LANE_COUNT)),
+		    count(l->sched.rate.period ? l->sched.rate.count * TSTAMP_S / l->sched.rate.period : 0));
+	}
+}
+
+static const char *mode_word(enum policy_mode m)
+{
+	static const char *const words[] = { "open", "throttle", "exemptions" };
+
+	return words[m];
+}
+
+/* Verdicts whose action is a refusal. */
+static uint64_t refused(const struct guard_server *s)
+{
+	uint64_t n = 0;
+
+	for (unsigned a = VERDICT_PING; a < VERDICT_ACTION_COUNT; a++)
+		n += sum(s->verdicts[a], REASON_COUNT);
+	return n;
+}
+
+void snapshot_servers(const struct proxy *p, const struct snapshot_sink *sink, tstamp now)
+{
+	HEADER(sink, "server", "mode", "link", "address", "relations", "observing", "waiting", "forwarded", "refused",
+	       "accepted", "unknown-left", "unknown-wait");
+	for (uint8_t i = 0; i < POLICY_SERVERS; i++) {
+		const struct policy_server *policy = &p->cfg.policy.servers[i];
+		char address[ADDR_TEXT];
+		struct guard_server s;
+
+		if (!policy->present)
+			continue;
+		guard_view_server(p->guard, i, &s, now);
+		ROW(sink, text(p->cfg.servers[i].name), text(mode_word(policy->mode)), text(p->cfg.links[policy->link].name),
+		    text(addr_format(&p->cfg.servers[i].address, address)), count(s.relations),
+		    count(p->exchanges.observing[i]), count(s.waiting), count(sum(s.lanes, LANE_COUNT)), count(refused(&s)),
+		    count(s.outcomes[OUTCOME_ACCEPTED] + s.outcomes[OUTCOME_OBSERVED]), count(s.unknown_left),
+		    span(s.unknown_wait));
+	}
+}
+
+static const char *hex(const uint8_t *data, size_t len, size_t kept, char *out)
+{
+	char *at = out;
+
+	for (size_t i = 0; i < len && i < kept; i++)
+		at += sprintf(at, "%02x", data[i]);
+	strcpy(at, len > kept ? ".." : len ? "" : "(empty)");
+	return out;
+}
+
+void snapshot_clients(const struct proxy *p, const struct snapshot_sink *sink, tstamp now)
+{
+	struct guard_client c;
+
+	HEADER(sink, "server", "endpoint", "kid", "standing", "doubted", "sequence", "settled", "success", "bucket", "idle");
+	for (uint32_t place = 0; guard_view_client(p->guard, &place, &c, now);) {
+		char address[ADDR_TEXT], kid[2 * RELATION_KID + 8];
+
+		ROW(sink, text(p->cfg.servers[c.server].name), text(addr_format(&c.endpoint, address)),
+		    text(hex(c.kid, c.kid_len, RELATION_KID, kid)), text(standing_word(c.standing)),
+		    text(c.doubted ? "yes" : "no"), count(c.highest), count(c.settled), ratio(c.success * 10ULL),
+		    ratio(c.fill), span(c.idle));
+	}
+}
+
+void snapshot_counters(const struct proxy *p, const struct snapshot_sink *sink, tstamp now)
+{
+	struct guard_server s;
+
+	HEADER(sink, "server", "action", "reason", "count", "meaning");
+	for (uint8_t i = 0; i < POLICY_SERVERS; i++) {
+		if (!p->cfg.policy.servers[i].present)
+			continue;
+		guard_view_server(p->guard, i, &s, now);
+		for (unsigned a = 0; a < VERDICT_ACTION_COUNT; a++)
+			for (unsigned r = 0; r < REASON_COUNT; r++)
+				if (s.verdicts[a][r])
+					ROW(sink, text(p->cfg.servers[i].name), text(verdict_action_word((enum verdict_action)a)),
+					    text(verdict_reason_word((enum verdict_reason)r)), count(s.verdicts[a][r]),
+					    text(verdict_reason_text((enum verdict_reason)r)));
+	}
+	for (unsigned f = 0; f < PROXY_FAULT_COUNT; f++)
+		if (p->faults[f])
+			ROW(sink, text("-"), text("drop"), text(proxy_fault_word((enum proxy_fault)f)), count(p->faults[f]),
+			    text(proxy_fault_text((enum proxy_fault)f)));
+}
+
+static void say(const struct snapshot_sink *sink, const char *topic, const char *sentence)
+{
+	ROW(sink, text(topic), text(sentence));
+}
+
+static void why_relations(const struct proxy *p, const struct addr *who, const struct snapshot_sink *sink, tstamp now)
+{
+	struct guard_client c;
+	char line[256], address[ADDR_TEXT], kid[2 * RELATION_KID + 8];
+	bool any = false;
+
+	for (uint32_t place = 0; guard_view_client(p->guard, &place, &c, now);) {
+		if (memcmp(c.endpoint.ip, who->ip, sizeof who->ip) != 0)
+			continue;
+		any = true;
+		snprintf(line, sizeof line,
+			 "The relation with kid %s at %s is %s%s towards %s: %u %% of its last %u settled requests were accepted, its "
+			 "bucket is %u %% full.",
+			 hex(c.kid, c.kid_len, RELATION_KID, kid), addr_format(&c.endpoint, address),
+			 standing_word(c.standing), c.doubted ? " but doubted (somebody spoofs it)" : "",
+			 p->cfg.servers[c.server].name, c.success, c.settled, c.fill / 10);
+		say(sink, "standing", line);
+	}
+	if (!any)
+		say(sink, "standing", "No relation is known at this address: its requests go in the lanes of strangers.");
+}
+
+static void why_proof(const struct proxy *p, const struct addr *who, const struct snapshot_sink *sink, tstamp now)
+{
+	struct guard_explanation e;
+	char line[160];
+
+	guard_view_explanation(p->guard, who, &e, now);
+	say(sink, "proof", e.proven ? "It has proved return-routability a short while ago." :
+				      "It has not proved return-routability lately.");
+	if (e.wary)
+		say(sink, "proof", "Somebody seems to spoof it: for unusual requests only an Echo counts for now.");
+	snprintf(line, sizeof line, "Its prefix has used %u %% of what strangers there may ask and %u %% of the replies they get.",
+		 e.request_load / 10, e.reply_load / 10);
+	say(sink, "prefix", line);
+	if (e.reply_wait) {
+		snprintf(line, sizeof line, "Refusals to it are silent for %.1f s.", (double)e.reply_wait / 1e9);
+		say(sink, "prefix", line);
+	}
+}
+
+static void why_servers(const struct proxy *p, const struct snapshot_sink *sink, tstamp now)
+{
+	char line[200];
+
+	for (uint8_t i = 0; i < POLICY_SERVERS; i++) {
+		struct guard_server s;
+
+		if (!p->cfg.policy.servers[i].present || p->cfg.policy.servers[i].mode != MODE_EXEMPTIONS)
+			continue;
+		guard_view_server(p->guard, i, &s, now);
+		if (s.unknown_wait == 0)
+			snprintf(line, sizeof line, "At %s a stranger would be let through at once.", p->cfg.servers[i].name);
+		else
+			snprintf(line, sizeof line,
+				 "At %s the budget for strangers is spent for %.0f s (%u units left today); %u wait in the newcomers' queue.",
+				 p->cfg.servers[i].name, (double)s.unknown_wait / 1e9, s.unknown_left, s.waiting);
+		say(sink, "wait", line);
+	}
+}
+
+static void why_incidents(const struct proxy *p, const struct addr *who, const struct snapshot_sink *sink, tstamp now)
+{
+	struct guard_incident last[5];
+	unsigned n = guard_view_incidents(p->guard, who, last, 5);
+	char line[200];
+
+	for (unsigned i = 0; i < n; i++) {
+		snprintf(line, sizeof line, "%.1f s ago, port %u, for %s: %s (%s): %s.",
+			 (double)tstamp_since(last[i].at, now) / 1e9, last[i].client.port, p->cfg.servers[last[i].server].name,
+			 verdict_action_word((enum verdict_action)last[i].action),
+			 verdict_reason_word((enum verdict_reason)last[i].reason),
+			 verdict_reason_text((enum verdict_reason)last[i].reason));
+		say(sink, "refused", line);
+	}
+	if (n == 0)
+		say(sink, "refused", "None of the last refusals concerned it.");
+}
+
+void snapshot_why(const struct proxy *p, const struct addr *who, const struct snapshot_sink *sink, tstamp now)
+{
+	HEADER(sink, "topic", "sentence");
+	why_relations(p, who, sink, now);
+	why_proof(p, who, sink, now);
+	why_servers(p, sink, now);
+	why_incidents(p, who, sink, now);
+}
+
+/* --- Prometheus ------------------------------------------------------------------------------------------------ */
+
+static void sample(const struct snapshot_metrics *m, const char *name, const char *type, const char *help,
+		   const char *labels, double value)
+{
+	m->sample(m->arg, name, type, help, labels, value);
+}
+
+static void metrics_requests(const struct proxy *p, const struct snapshot_metrics *m, tstamp now)
+{
+	char labels[160];
+	struct guard_server s;
+
+	for (uint8_t i = 0; i < POLICY_SERVERS; i++) {
+		if (!p->cfg.policy.servers[i].present)
+			continue;
+		guard_view_server(p->guard, i, &s, now);
+		for (unsigned a = 0; a < VERDICT_ACTION_COUNT; a++)
+			for (unsigned r = 0; r < REASON_COUNT; r++) {
+				if (!s.verdicts[a][r])
+					continue;
+				snprintf(labels, sizeof labels, "server=\"%s\",action=\"%s\",reason=\"%s\"",
+					 p->cfg.servers[i].name, verdict_action_word((enum verdict_action)a),
+					 verdict_reason_word((enum verdict_reason)r));
+				sample(m, "coapguard_requests_total", "counter", "Requests judged, by verdict.", labels,
+				       (double)s.verdicts[a][r]);
+			}
+	}
+}
+
+static void metrics_outcomes(const struct proxy *p, const struct snapshot_metrics *m, tstamp now)
+{
+	char labels[120];
+	struct guard_server s;
+
+	for (uint8_t i = 0; i < POLICY_SERVERS; i++) {
+		if (!p->cfg.policy.servers[i].present)
+			continue;
+		guard_view_server(p->guard, i, &s, now);
+		for (unsigned o = 0; o <= OUTCOME_CANCELLED; o++) {
+			snprintf(labels, sizeof labels, "server=\"%s\",outcome=\"%s\"", p->cfg.servers[i].name,
+				 guard_outcome_word((enum guard_outcome)o));
+			sample(m, "coapguard_outcomes_total", "counter", "Settled requests, by what the device made of them.",
+			       labels, (double)s.outcomes[o]);
+		}
+	}
+}
+
+static void metrics_responses(const struct proxy *p, const struct snapshot_metrics *m)
+{
+	static const char *const classes[] = { "2xx", "4xx", "5xx" };
+	char labels[120];
+
+	for (uint8_t i = 0; i < POLICY_SERVERS; i++)
+		for (unsigned c = 0; c < 3 && p->cfg.policy.servers[i].present; c++) {
+			snprintf(labels, sizeof labels, "server=\"%s\",class=\"%s\"", p->cfg.servers[i].name, classes[c]);
+			sample(m, "coapguard_responses_total", "counter", "Responses sent to clients.", labels,
+			       (double)p->answered[i][c]);
+		}
+}
+
+static void metrics_links(const struct proxy *p, const struct snapshot_metrics *m, tstamp now)
+{
+	char labels[120];
+	struct linksched_view v;
+
+	for (unsigned i = 0; i < POLICY_LINKS; i++)
+		for (unsigned l = 0; l < LANE_COUNT && p->cfg.links[i].name[0]; l++) {
+			linksched_view(p->links[i], now, &v);
+			snprintf(labels, sizeof labels, "link=\"%s\",lane=\"%s\"", p->cfg.links[i].name,
+				 verdict_lane_word((enum lane)l));
+			sample(m, "coapguard_link_sent_bytes_total", "counter",
+			       "Bytes sent into the link, UDP and IPv6 headers included.", labels, (double)v.sent_bytes[l]);
+		}
+	for (unsigned i = 0; i < POLICY_LINKS; i++) {
+		if (!p->cfg.links[i].name[0])
+			continue;
+		linksched_view(p->links[i], now, &v);
+		snprintf(labels, sizeof labels, "link=\"%s\"", p->cfg.links[i].name);
+		sample(m, "coapguard_link_bucket_fill_ratio", "gauge", "How full the link's token bucket is.", labels,
+		       v.fill_permille / 1000.0);
+	}
+}
+
+static void metrics_faults(const struct proxy *p, const struct snapshot_metrics *m)
+{
+	char labels[64];
+
+	for (unsigned f = 0; f < PROXY_FAULT_COUNT; f++) {
+		snprintf(labels, sizeof labels, "reason=\"%s\"", proxy_fault_word((enum proxy_fault)f));
+		sample(m, "coapguard_faults_total", "counter", "Messages that went no further, by what was wrong.", labels,
+		       (double)p->faults[f]);
+	}
+}
+
+static void metrics_totals(const struct proxy *p, const struct snapshot_metrics *m)
+{
+	struct guard_totals t;
+
+	guard_view_totals(p->guard, &t);
+	sample(m, "coapguard_pings_total", "counter", "CoAP pings sent to strangers.", "", (double)t.pings);
+	sample(m, "coapguard_pongs_total", "counter", "Answers to pings.", "result=\"ok\"", (double)t.pongs);
+	sample(m, "coapguard_pongs_total", "counter", "Answers to pings.", "result=\"wrong\"", (double)t.pongs_wrong);
+	sample(m, "coapguard_echo_challenges_total", "counter", "Echo values sent.", "", (double)t.echoes_made);
+	sample(m, "coapguard_echo_verifications_total", "counter", "Echo values received.", "result=\"ok\"",
+	       (double)t.echoes_valid);
+	sample(m, "coapguard_echo_verifications_total", "counter", "Echo values received.", "result=\"stale\"",
+	       (double)t.echoes_stale);
+	sample(m, "coapguard_echo_verifications_total", "counter", "Echo values received.", "result=\"foreign\"",
+	       (double)t.echoes_foreign);
+	sample(m, "coapguard_replies_suppressed_total", "counter", "Refusals not sent: the prefix had had its share.", "",
+	       (double)t.replies_suppressed);
+	sample(m, "coapguard_table_entries", "gauge", "Records in use.", "table=\"relations\"", t.relations);
+	sample(m, "coapguard_table_entries", "gauge", "Records in use.", "table=\"contexts\"", t.contexts);
+	sample(m, "coapguard_table_entries", "gauge", "Records in use.", "table=\"exchanges\"", p->exchanges.count);
+	sample(m, "coapguard_table_entries", "gauge", "Records in use.", "table=\"packets\"", p->pool.used);
+	sample(m, "coapguard_table_capacity", "gauge", "Records there is room for.", "table=\"relations\"",
+	       t.relations_capacity);
+	sample(m, "coapguard_table_capacity", "gauge", "Records there is room for.", "table=\"exchanges\"",
+	       p->exchanges.capacity);
+	sample(m, "coapguard_table_capacity", "gauge", "Records there is room for.", "table=\"packets\"", p->pool.capacity);
+}
+
+static void metrics_legs(const struct proxy *p, const struct snapshot_metrics *m)
+{
+	static const char *const labels[] = { "leg=\"client\"", "leg=\"device\"" };
+
+	for (unsigned l = 0; l < 2; l++)
+		sample(m, "coapguard_received_datagrams_total", "counter", "Datagrams received.", labels[l],
+		       (double)p->received[l]);
+	for (unsigned l = 0; l < 2; l++)
+		sample(m, "coapguard_received_bytes_total", "counter", "Bytes of CoAP received.", labels[l],
+		       (double)p->received_bytes[l]);
+	for (unsigned l = 0; l < 2; l++)
+		sample(m, "coapguard_sent_datagrams_total", "counter", "Datagrams sent.", labels[l], (double)p->sent[l]);
+	for (unsigned l = 0; l < 2; l++)
+		sample(m, "coapguard_sent_bytes_total", "counter", "Bytes of CoAP sent.", labels[l], (double)p->sent_bytes[l]);
+}
+
+void snapshot_metrics(const struct proxy *p, const struct snapshot_metrics *sink, tstamp now)
+{
+	metrics_requests(p, sink, now);
+	metrics_outcomes(p, sink, now);
+	metrics_responses(p, sink);
+	metrics_links(p, sink, now);
+	metrics_faults(p, sink);
+	metrics_totals(p, sink);
+	metrics_legs(p, sink);
+}

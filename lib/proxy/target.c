@@ -1,0 +1,304 @@
+#include "proxy/target.h"
+#include "coap/option.h"
+#include "coap/uri.h"
+#include <stdio.h>
+
+#define DEFAULT_PORT 5683
+#define HOST_MAX     255 /* RFC 7252 §5.10.1 */
+
+static struct target refuse(uint8_t code)
+{
+	return (struct target){ .server = PROXY_NO_SERVER, .code = code };
+}
+
+static char lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+static bool same_host_name(struct bytes host, const char *name)
+{
+	size_t n = strlen(name);
+
+	if (n == 0 || host.len != n)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (lower((char)host.ptr[i]) != name[i])
+			return false;
+	return true;
+}
+
+/* An IP literal with or without brackets; false: it is a name. */
+static bool host_literal(struct bytes host, bool bracketed, uint16_t port, struct addr *out)
+{
+	char text[HOST_MAX + 4];
+
+	if (host.len == 0 || host.len > HOST_MAX || memchr(host.ptr, '\0', host.len))
+		return false;
+	if (host.ptr[0] == '[')
+		snprintf(text, sizeof text, "%.*s", (int)host.len, (const char *)host.ptr);
+	else
+		snprintf(text, sizeof text, bracketed || memchr(host.ptr, ':', host.len) ? "[%.*s]" : "%.*s", (int)host.len,
+			 (const char *)host.ptr);
+	return addr_parse(out, text, port) && out->port == port;
+}
+
+static bool is_own(const struct proxy_config *cfg, const struct addr *local, const struct addr *a)
+{
+	if (addr_equal(a, local))
+		return true;
+	for (unsigned i = 0; i < PROXY_LISTENS; i++)
+		if (cfg->listens[i].name[0] && addr_equal(a, &cfg->listens[i].bind))
+			return true;
+	return false;
+}
+
+/* Forward: authority -> configured server. */
+static struct target by_authority(const struct proxy_config *cfg, const struct addr *local, struct bytes host,
+				  bool bracketed, uint16_t port, bool *own)
+{
+	struct addr literal;
+	bool is_literal = host_literal(host, bracketed, port, &literal);
+
+	*own = is_literal && is_own(cfg, local, &literal);
+	for (uint8_t i = 0; !*own && i < POLICY_SERVERS; i++) {
+		const struct proxy_server *s = &cfg->servers[i];
+
+		if (!cfg->policy.servers[i].present || !s->forward)
+			continue;
+		if (is_literal && addr_equal(&literal, &s->address))
+			return (struct target){ .server = i }; /* Uri-Host equals the destination: omitted */
+		if (!is_literal && same_host_name(host, s->uri_host) && port == s->address.port)
+			return (struct target){ .server = i, .host = host };
+	}
+	return refuse(MSG_NO_PROXYING);
+}
+
+static uint8_t path_segments(const char *path)
+{
+	uint8_t n = path[0] != '\0';
+
+	for (; *path; path++)
+		n = (uint8_t)(n + (*path == '/'));
+	return n;
+}
+
+/* The request's first segments are those of the server's prefix. */
+static bool has_prefix(const struct request_view *v, const char *prefix)
+{
+	struct msg_iter it = msg_options(v->msg);
+	struct msg_option opt;
+
+	while (msg_next(&it, &opt) && opt.number <= OPTION_URI_PATH) {
+		size_t n = strcspn(prefix, "/");
+
+		if (opt.number != OPTION_URI_PATH)
+			continue;
+		if (!bytes_equal(opt.value, bytes_of(prefix, n)))
+			return false;
+		prefix += n;
+		if (*prefix == '\0')
+			return true;
+		prefix++;
+	}
+	return false;
+}
+
+static struct target by_host(const struct proxy_config *cfg, const struct request_view *v)
+{
+	for (uint8_t i = 0; v->uri_host.ptr && i < POLICY_SERVERS; i++)
+		if (cfg->policy.servers[i].present && same_host_name(v->uri_host, cfg->servers[i].uri_host))
+			return (struct target){ .server = i };
+	return refuse(MSG_NOT_FOUND);
+}
+
+/* The longest prefix wins. */
+static struct target by_path(const struct proxy_config *cfg, const struct request_view *v)
+{
+	struct target best = refuse(MSG_NOT_FOUND);
+
+	for (uint8_t i = 0; v->n_path && i < POLICY_SERVERS; i++) {
+		const char *prefix = cfg->servers[i].uri_path;
+		uint8_t n = path_segments(prefix);
+
+		if (cfg->policy.servers[i].present && n > best.skip_path && has_prefix(v, prefix))
+			best = (struct target){ .server = i, .skip_path = n };
+	}
+	return best;
+}
+
+/* Reverse: by name, by path, or by the listener it came to. */
+static struct target reverse(const struct proxy_config *cfg, const struct request_view *v, const struct proxy_listen *at)
+{
+	struct target t = by_host(cfg, v);
+
+	if (t.server == PROXY_NO_SERVER)
+		t = by_path(cfg, v);
+	if (t.server == PROXY_NO_SERVER && at->server != PROXY_NO_SERVER && cfg->policy.servers[at->server].present)
+		t = (struct target){ .server = at->server };
+	return t;
+}
+
+static struct target by_proxy_uri(const struct proxy_config *cfg, const struct request_view *v,
+				  const struct addr *local)
+{
+	struct uri u;
+	struct target t;
+	bool own;
+
+	switch (uri_parse(&u, v->proxy_uri)) {
+	case URI_OK: break;
+	default: return refuse(MSG_BAD_OPTION);
+	}
+	if (!bytes_are(u.scheme, "coap"))
+		return refuse(MSG_NO_PROXYING);
+	t = by_authority(cfg, local, u.host, u.bracketed, u.port ? u.port : DEFAULT_PORT, &own);
+	t.by_proxy_uri = true;
+	t.path = u.path;
+	t.query = u.query;
+	t.has_query = u.has_query;
+	return t;
+}
+
+static struct target by_proxy_scheme(const struct proxy_config *cfg, const struct request_view *v,
+				     const struct proxy_listen *at, const struct addr *local)
+{
+	uint16_t port = v->has_uri_port ? (uint16_t)v->uri_port : DEFAULT_PORT;
+	struct target t;
+	bool own;
+
+	if (!bytes_are(v->proxy_scheme, "coap"))
+		return refuse(MSG_NO_PROXYING);
+	/* Without Uri-Host the authority is the address the request came to: ours (RFC 7252 §5.10.1). */
+	if (!v->uri_host.ptr)
+		return reverse(cfg, v, at);
+	t = by_authority(cfg, local, v->uri_host, false, port, &own);
+	if (own)
+		t = reverse(cfg, v, at); /* our own authority: treated locally */
+	t.by_proxy_scheme = true;
+	return t;
+}
+
+struct target target_resolve(const struct proxy_config *cfg, const struct request_view *v,
+			     const struct proxy_listen *at, const struct addr *local)
+{
+	if (v->proxy_uri.ptr)
+		return by_proxy_uri(cfg, v, local);
+	if (v->proxy_scheme.ptr)
+		return by_proxy_scheme(cfg, v, at, local);
+	return reverse(cfg, v, at);
+}
+
+/* Uri-Path and Uri-Query out of the percent-encoded URI (RFC 7252 §6.4 steps 8 and 9). */
+static void write_segments(struct msgbuf *out, uint16_t number, struct bytes text, char separator)
+{
+	uint8_t buf[HOST_MAX];
+	struct bytes segment;
+	bool more = text.len > 0;
+
+	while (more) {
+		if (!uri_segment(&text, separator, &more, buf, sizeof buf, &segment)) {
+			out->failed = true;
+			return;
+		}
+		msgbuf_option(out, number, segment);
+	}
+}
+
+static struct bytes uri_path(const struct target *t)
+{
+	/* "/" alone is no segment; otherwise the leading slash is dropped */
+	return t->path.len <= 1 ? bytes_of(NULL, 0) : bytes_of(t->path.ptr + 1, t->path.len - 1);
+}
+
+/* What stands in for the options the target consumed, when their turn in the order comes. */
+struct inserts {
+	bool host, path, query, hop_limit;
+};
+
+static void insert_before(struct inserts *done, uint32_t number, const struct target *t, const struct target_edits *e,
+			  struct msgbuf *out)
+{
+	if (!done->host && number > OPTION_URI_HOST) {
+		done->host = true;
+		if (t->host.len)
+			msgbuf_option(out, OPTION_URI_HOST, t->host);
+	}
+	if (!done->path && number > OPTION_URI_PATH) {
+		done->path = true;
+		if (t->by_proxy_uri)
+			write_segments(out, OPTION_URI_PATH, uri_path(t), '/');
+	}
+	if (!done->query && number > OPTION_URI_QUERY) {
+		done->query = true;
+		if (t->by_proxy_uri && t->has_query)
+			write_segments(out, OPTION_URI_QUERY, t->query, '&');
+	}
+	if (!done->hop_limit && number > OPTION_HOP_LIMIT) {
+		done->hop_limit = true;
+		if (e->hop_limit)
+			msgbuf_option_uint(out, OPTION_HOP_LIMIT, e->hop_limit);
+	}
+}
+
+/* Consumed here, or written anew from the target. */
+static bool is_consumed(const struct target *t, const struct target_edits *e, uint16_t number)
+{
+	switch (number) {
+	case OPTION_URI_HOST:
+	case OPTION_URI_PORT:
+	case OPTION_PROXY_URI:
+	case OPTION_PROXY_SCHEME:
+	case OPTION_HOP_LIMIT: return true;
+	case OPTION_URI_PATH:
+	case OPTION_URI_QUERY: return t->by_proxy_uri; /* Proxy-Uri overrides them (RFC 7252 §5.10.2) */
+	case OPTION_ECHO: return e->drop_echo;
+	case OPTION_OBSERVE: return e->drop_observe;
+	default: return false;
+	}
+}
+
+void target_rewrite(const struct target *t, const struct request_view *v, const struct target_edits *e, struct msgbuf *out)
+{
+	struct msg_iter it = msg_options(v->msg);
+	struct inserts done = { false, false, false, false };
+	struct msg_option opt;
+	unsigned skip = t->skip_path;
+
+	while (msg_next(&it, &opt)) {
+		insert_before(&done, opt.number, t, e, out);
+		if (is_consumed(t, e, opt.number))
+			continue;
+		if (opt.number == OPTION_URI_PATH && skip) {
+			skip--;
+			continue;
+		}
+		msgbuf_option(out, opt.number, opt.value);
+	}
+	insert_before(&done, UINT32_MAX, t, e, out);
+	msgbuf_payload(out, v->msg->payload);
+}
+
+bool target_path_is(const struct target *t, const struct request_view *v, const char *path)
+{
+	struct msg_iter it = msg_options(v->msg);
+	struct msg_option opt;
+	unsigned skip = t->skip_path;
+
+	if (t->by_proxy_uri)
+		return t->path.len && bytes_are(uri_path(t), path);
+	while (msg_next(&it, &opt)) {
+		size_t n = strcspn(path, "/");
+
+		if (opt.number != OPTION_URI_PATH)
+			continue;
+		if (skip) {
+			skip--;
+			continue;
+		}
+		if (*path == '\0' || !bytes_equal(opt.value, bytes_of(path, n)))
+			return false;
+		path += n + (path[n] == '/');
+	}
+	return *path == '\0';
+}

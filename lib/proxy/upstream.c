@@ -1,0 +1,190 @@
+#include "proxy/upstream.h"
+#include "proxy/request.h"
+
+static uint64_t exchange_lifetime(const struct proxy *p, uint8_t server)
+{
+	return retransmit_exchange_lifetime(&proxy_link_of(p, server)->retransmit);
+}
+
+static struct dgram *blank(struct proxy *p, uint8_t server)
+{
+	struct dgram *d = dgram_take(&p->pool);
+
+	if (!d) {
+		proxy_count(p, PROXY_FAULT_NO_ROOM);
+		return NULL;
+	}
+	d->to = (struct path){ .leg = LEG_DEVICE, .remote = p->cfg.servers[server].address };
+	d->owner = DGRAM_UNOWNED;
+	d->queued = false;
+	return d;
+}
+
+enum upstream_result upstream_build(struct proxy *p, struct exchange *x, const struct target *t, const struct request_view *v,
+				    const struct target_edits *e, tstamp now)
+{
+	struct dgram *d = blank(p, x->server);
+	struct bytes end;
+	struct msgbuf b;
+	uint64_t wait;
+	uint16_t mid;
+
+	if (!d)
+		return UPSTREAM_NO_ROOM;
+	if (!mid_next(&p->mids[x->server], exchange_lifetime(p, x->server), now, &mid, &wait)) {
+		dgram_give(&p->pool, d);
+		return UPSTREAM_MID_SPENT;
+	}
+	x->up_is_con = v->msg->type == MSG_CON;
+	msgbuf_begin(&b, d->buf, DGRAM_MAX, x->up_is_con ? MSG_CON : MSG_NON, v->msg->code, mid,
+		     bytes_of(x->token, sizeof x->token));
+	target_rewrite(t, v, e, &b);
+	end = msgbuf_end(&b);
+	if (end.len == 0) {
+		dgram_give(&p->pool, d);
+		return UPSTREAM_NO_ROOM;
+	}
+	d->len = (uint16_t)end.len;
+	d->owner = exchange_ref(&p->exchanges, x);
+	d->lane = x->lane;
+	d->flow = x->flow;
+	x->up = d;
+	exchange_set_up_mid(&p->exchanges, x, mid);
+	return UPSTREAM_OK;
+}
+
+/* NSTART (RFC 7252 §4.7), per client and device: one that waits in vain delays nobody else. */
+static bool must_park(const struct proxy *p, const struct exchange *x)
+{
+	uint32_t outstanding = 0;
+
+	if (x->unscheduled || !x->up_is_con)
+		return false;
+	for (const struct exchange *y = NULL; (y = exchange_of_flow(&p->exchanges, x->flow, y));)
+		outstanding += y != x && y->server == x->server && y->up_is_con &&
+			       (y->state == EXCHANGE_SENT || y->state == EXCHANGE_QUEUED);
+	return outstanding >= proxy_link_of(p, x->server)->nstart;
+}
+
+static void fail_displaced(struct proxy *p, struct dgram *d, tstamp now)
+{
+	struct exchange *x = exchange_by_ref(&p->exchanges, d->owner);
+
+	if (x && x->up == d)
+		request_unavailable(p, x, PROXY_FAULT_NO_ROOM, now);
+	else
+		dgram_give(&p->pool, d);
+}
+
+static bool enter_link(struct proxy *p, struct exchange *x, tstamp now)
+{
+	struct dgram *dropped = NULL;
+
+	if (x->unscheduled) {
+		list_append(&p->outbox, &x->up->link);
+		return true;
+	}
+	if (!linksched_push(p->links[p->cfg.policy.servers[x->server].link], x->up, now, &dropped))
+		return false;
+	if (dropped)
+		fail_displaced(p, dropped, now);
+	return true;
+}
+
+bool upstream_submit(struct proxy *p, struct exchange *x, tstamp now)
+{
+	bool park = must_park(p, x);
+
+	exchange_set_state(&p->exchanges, x, park ? EXCHANGE_PARKED : EXCHANGE_QUEUED);
+	x->device_at = tstamp_add(now, proxy_link_of(p, x->server)->queue_wait);
+	exchange_arm(&p->exchanges, x);
+	if (park)
+		return true;
+	return enter_link(p, x, now);
+}
+
+bool upstream_sent(struct proxy *p, struct dgram *d, tstamp now)
+{
+	struct exchange *x = exchange_by_ref(&p->exchanges, d->owner);
+
+	if (!x || x->up != d)
+		return false;
+	if (x->state == EXCHANGE_QUEUED) {
+		exchange_set_state(&p->exchanges, x, EXCHANGE_SENT);
+		retransmit_start(&x->up_timer, &proxy_link_of(p, x->server)->retransmit, (uint32_t)rng_u64(p->rng));
+	}
+	if (x->up_is_con && x->retransmit) {
+		x->device_at = tstamp_add(now, x->up_timer.timeout);
+		exchange_arm(&p->exchanges, x);
+		return true;
+	}
+	x->up = NULL;
+	d->owner = DGRAM_UNOWNED;
+	x->device_at = tstamp_add(x->opened, PROXY_PATIENCE);
+	exchange_arm(&p->exchanges, x);
+	return false;
+}
+
+bool upstream_retransmit(struct proxy *p, struct exchange *x, tstamp now)
+{
+	uint64_t timeout;
+
+	if (!x->up || x->up->queued || tstamp_since(x->opened, now) > PROXY_PATIENCE)
+		return false;
+	if (!retransmit_next(&x->up_timer, &proxy_link_of(p, x->server)->retransmit, &timeout))
+		return false;
+	x->device_at = tstamp_add(now, proxy_link_of(p, x->server)->queue_wait);
+	exchange_arm(&p->exchanges, x);
+	return enter_link(p, x, now);
+}
+
+void upstream_discard(struct proxy *p, struct exchange *x)
+{
+	if (!x->up)
+		return;
+	if (x->up->queued)
+		linksched_remove(p->links[p->cfg.policy.servers[x->server].link], x->up);
+	list_remove(&x->up->link);
+	if (p->last == x->up)
+		p->last = NULL;
+	dgram_give(&p->pool, x->up);
+	x->up = NULL;
+}
+
+void upstream_unpark(struct proxy *p, uint64_t flow, uint8_t server, tstamp now)
+{
+	struct exchange *oldest = NULL;
+
+	for (struct exchange *y = NULL; (y = exchange_of_flow(&p->exchanges, flow, y));)
+		if (y->server == server && y->state == EXCHANGE_PARKED && (!oldest || y->opened < oldest->opened))
+			oldest = y;
+	if (oldest && !upstream_submit(p, oldest, now))
+		request_unavailable(p, oldest, PROXY_FAULT_NO_ROOM, now);
+}
+
+void upstream_settled(struct proxy *p, struct exchange *x, tstamp now)
+{
+	upstream_discard(p, x);
+	x->device_at = TSTAMP_NEVER;
+	exchange_arm(&p->exchanges, x);
+	upstream_unpark(p, x->flow, x->server, now);
+}
+
+void upstream_empty(struct proxy *p, uint8_t server, uint8_t type, uint16_t mid, tstamp now)
+{
+	struct dgram *d = blank(p, server), *dropped = NULL;
+	struct msgbuf b;
+
+	if (!d)
+		return;
+	msgbuf_begin(&b, d->buf, DGRAM_MAX, type, MSG_EMPTY, mid, bytes_of(NULL, 0));
+	d->len = (uint16_t)msgbuf_end(&b).len;
+	d->lane = LANE_CONTROL;
+	d->flow = 0;
+	if (p->cfg.policy.servers[server].mode == MODE_OPEN)
+		list_append(&p->outbox, &d->link);
+	else if (!linksched_push(p->links[p->cfg.policy.servers[server].link], d, now, &dropped))
+		dgram_give(&p->pool, d);
+	if (dropped)
+		dgram_give(&p->pool, dropped);
+}
