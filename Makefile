@@ -1,0 +1,86 @@
+# coap-guard. `make run` shows it at work, `make check` passes the tests; both install what they miss.
+#
+#   make            build/coap-guardd and build/coap-guardctl
+#   make run        a real device behind the guard, with a live view
+#   make check      unit, vectors, replay, arrows, integration with real peers; all with ASan and UBSan
+#   make attack     the flood scenarios in full, three modes side by side
+#   make bench      speed, as ratios side by side in one run
+#   make install    into DESTDIR, under PREFIX
+
+SHELL    := /bin/bash
+B        ?= build
+PREFIX   ?= /usr
+CC       ?= gcc
+VERSION  := 0.1.0
+GIT      := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
+
+PKGS_LIB    := libcoap-3-notls
+PKGS_DAEMON := libuv inih libcrypto
+PKG          = pkg-config
+
+WARN   := -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes -Wcast-qual -Wvla -Werror
+HARDEN := -O2 -g -fPIE -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=2 -Wformat -Werror=format-security -fno-strict-aliasing
+LINKED := -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed
+ASAN   := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+
+CFLAGS  ?= $(HARDEN)
+LDFLAGS ?= $(LINKED)
+CPPFLAGS = -std=c11 -D_GNU_SOURCE -Ilib -Idaemon -DCOAP_GUARD_VERSION='"$(VERSION) ($(GIT))"' -MMD -MP
+LIBS_LIB    = $(shell $(PKG) --libs $(PKGS_LIB))
+LIBS_DAEMON = $(shell $(PKG) --libs $(PKGS_DAEMON)) $(LIBS_LIB)
+INCLUDES    = $(shell $(PKG) --cflags $(PKGS_LIB) $(PKGS_DAEMON))
+
+LIB := \
+	lib/base/addr.c lib/base/bucket.c lib/base/dgram.c lib/base/heap.c lib/base/siphash.c \
+	lib/coap/dedup.c lib/coap/mid.c lib/coap/msg.c lib/coap/msgbuf.c lib/coap/option.c lib/coap/retransmit.c \
+	lib/coap/uri.c \
+	lib/guard/budget.c lib/guard/echo.c lib/guard/guard.c lib/guard/guard_view.c lib/guard/inflight.c \
+	lib/guard/judge.c lib/guard/linksched.c lib/guard/newcomers.c lib/guard/ping.c lib/guard/ratelimit.c \
+	lib/guard/reach.c lib/guard/reputation.c lib/guard/seqtrack.c lib/guard/settle.c lib/guard/verdict.c \
+	lib/proxy/classify.c lib/proxy/exchange.c lib/proxy/proxy.c lib/proxy/reply.c lib/proxy/request.c \
+	lib/proxy/response.c lib/proxy/snapshot.c lib/proxy/target.c lib/proxy/upstream.c
+
+DAEMON := \
+	daemon/answer.c daemon/command.c daemon/config.c daemon/config_errors.c daemon/control.c daemon/daemon.c \
+	daemon/draft.c daemon/entropy.c daemon/log.c daemon/loop.c daemon/metrics.c daemon/rules.c daemon/schema.c \
+	daemon/settle.c daemon/sockaddr.c daemon/systemd.c daemon/tracer.c daemon/udp.c daemon/udp_places.c \
+	daemon/units.c daemon/value.c
+
+GUARDCTL := daemon/enquiry.c daemon/guardctl.c daemon/json.c daemon/screen.c daemon/table.c
+
+UNIT := \
+	addr bucket dgram heap siphash \
+	dedup hostile mid msg msgbuf option retransmit uri \
+	echo linksched newcomers ping ratelimit seqtrack \
+	config log units
+
+.DEFAULT_GOAL := all
+.PHONY: all run check unit unit-run replay integration attack bench lint install clean distclean deps deps-check arrows
+.SECONDARY:
+
+all: $(B)/coap-guardd $(B)/coap-guardctl
+
+# Every object depends on how it is built, so that a changed flag builds anew.
+$(B)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(CFLAGS) $(LDFLAGS) $(CPPFLAGS)' | cmp -s - $@ || echo '$(CC) $(CFLAGS) $(LDFLAGS) $(CPPFLAGS)' > $@
+FORCE:
+
+$(B)/%.o: %.c $(B)/flags
+	@mkdir -p $(@D)
+	@echo "  CC    $<"
+	@$(CC) $(CPPFLAGS) $(WARN) $(CFLAGS) $(INCLUDES) -c $< -o $@
+
+LIB_O      = $(LIB:%.c=$(B)/%.o)
+DAEMON_O   = $(DAEMON:%.c=$(B)/%.o)
+GUARDCTL_O = $(GUARDCTL:%.c=$(B)/%.o)
+
+$(B)/coap-guardd: $(B)/daemon/main.o $(DAEMON_O) $(LIB_O)
+	@echo "  LINK  $@"
+	@$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(LIBS_DAEMON)
+
+$(B)/coap-guardctl: $(GUARDCTL_O)
+	@echo "  LINK  $@"
+	@$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@
+
+-include $(wildcard $(B)/lib/*/*.d $(B)/daemon/*.d $(B)/tests/*/*.d)

@@ -1,0 +1,216 @@
+#include "command.h"
+#include "daemon.h"
+#include "metrics.h"
+#include "version.h"
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#define OK "ok\n"
+
+static struct snapshot_sink begin_table(struct answer *out)
+{
+	answer_print(out, OK);
+	return answer_table(out);
+}
+
+#define TABLE(name)                                                                                \
+	static void run_##name(struct daemon *d, const char *argument, struct answer *out)         \
+	{                                                                                          \
+		struct snapshot_sink sink = begin_table(out);                                      \
+                                                                                                   \
+		(void)argument;                                                                    \
+		snapshot_##name(d->proxy, &sink, loop_now(d->loop));                               \
+		answer_table_end(out);                                                             \
+	}
+TABLE(links)
+TABLE(servers)
+TABLE(clients)
+TABLE(counters)
+#undef TABLE
+
+static void ignore_header(void *arg, const char *const *names, unsigned n)
+{
+	(void)arg;
+	(void)names;
+	(void)n;
+}
+
+static void count_row(void *arg, const struct snapshot_cell *cells, unsigned n)
+{
+	uint64_t *rows = arg;
+
+	(void)cells;
+	(void)n;
+	++*rows;
+}
+
+static uint64_t count_clients(const struct daemon *d)
+{
+	uint64_t rows = 0;
+	struct snapshot_sink sink = { .header = ignore_header, .row = count_row, .arg = &rows };
+
+	snapshot_clients(d->proxy, &sink, loop_now(d->loop));
+	return rows;
+}
+
+static const char *reload_word(const struct daemon *d)
+{
+	static const char *const words[] = {
+		[RELOAD_NONE] = "none",
+		[RELOAD_OK] = "ok",
+		[RELOAD_FAILED] = "failed",
+	};
+
+	return words[d->reload.result];
+}
+
+#define TEXT(t)	   { .kind = CELL_TEXT, .text = (t) }
+#define COUNT(n)   { .kind = CELL_COUNT, .count = (n) }
+#define SECONDS(t) { .kind = CELL_SECONDS, .count = (t) }
+
+/* One row; coap-guardctl makes a screen of it and of the tables. */
+static void run_status(struct daemon *d, const char *argument, struct answer *out)
+{
+	static const char *const names[] = {
+		"name",	    "version",	 "pid",	     "uptime",	   "config",
+		"reload",   "reload_age", "reload_message", "clients", "trace",
+		"received", "truncated", "overflowed", "sent",	   "dropped",
+	};
+	tstamp now = loop_now(d->loop);
+	tstamp reloaded = d->reload.result == RELOAD_NONE ? d->started : d->reload.at;
+	struct udp_counters udp = udp_counters(d->udp);
+	const struct snapshot_cell cells[] = {
+		TEXT(d->config.proxy.name),
+		TEXT(COAP_GUARD_VERSION),
+		COUNT((uint64_t)getpid()),
+		SECONDS(tstamp_since(d->started, now)),
+		TEXT(d->config_path),
+		TEXT(reload_word(d)),
+		SECONDS(tstamp_since(reloaded, now)),
+		TEXT(d->reload.text),
+		COUNT(count_clients(d)),
+		TEXT(d->tracer.state),
+		COUNT(udp.received),
+		COUNT(udp.truncated),
+		COUNT(udp.overflowed),
+		COUNT(udp.sent),
+		COUNT(udp.unsent),
+	};
+	struct snapshot_sink sink = begin_table(out);
+
+	_Static_assert(sizeof names / sizeof names[0] == sizeof cells / sizeof cells[0], "a cell each");
+	(void)argument;
+	sink.header(sink.arg, names, sizeof names / sizeof names[0]);
+	sink.row(sink.arg, cells, sizeof cells / sizeof cells[0]);
+}
+
+static bool read_address(const char *argument, struct addr *who, struct answer *out)
+{
+	if (addr_parse(who, argument, 0))
+		return true;
+	answer_print(out, "error not an address: \"%s\"; expected one like 2001:db8::5 or 192.0.2.1\n",
+		     argument);
+	return false;
+}
+
+static void run_why(struct daemon *d, const char *argument, struct answer *out)
+{
+	struct snapshot_sink sink;
+	struct addr who;
+
+	if (!read_address(argument, &who, out))
+		return;
+	sink = begin_table(out);
+	snapshot_why(d->proxy, &who, &sink, loop_now(d->loop));
+	answer_table_end(out);
+}
+
+static void run_forget(struct daemon *d, const char *argument, struct answer *out)
+{
+	struct addr who;
+	char text[ADDR_TEXT];
+	unsigned n;
+
+	if (!read_address(argument, &who, out))
+		return;
+	n = proxy_forget(d->proxy, &who, loop_now(d->loop));
+	log_info(&d->log, "forgot %u records of %s", n, addr_format_host(&who, text));
+	answer_print(out, OK "%u record%s forgotten\n", n, n == 1 ? "" : "s");
+}
+
+static void run_metrics(struct daemon *d, const char *argument, struct answer *out)
+{
+	(void)argument;
+	answer_print(out, OK);
+	metrics_write(d, out, loop_now(d->loop));
+}
+
+static void run_reload(struct daemon *d, const char *argument, struct answer *out)
+{
+	(void)argument;
+	if (daemon_reload(d, loop_now(d->loop))) {
+		answer_print(out, OK "the configuration is in force\n");
+		return;
+	}
+	answer_print(out, "error reload failed, the old configuration runs: %s\n", d->reload.text);
+	for (unsigned i = 1; i < d->errors.count; i++)
+		answer_print(out, "%s\n", d->errors.list[i].text);
+}
+
+static void run_trace_on(struct daemon *d, const char *argument, struct answer *out)
+{
+	int error = daemon_trace(d, argument);
+
+	switch (error) {
+	case 0: answer_print(out, OK "tracing to %s\n", argument); break;
+	case -EINVAL: answer_print(out, "error the path must be absolute and short\n"); break;
+	case -EBUSY: answer_print(out, "error tracing already: %s\n", d->tracer.state); break;
+	default: answer_print(out, "error cannot create %s: %s\n", argument, strerror(-error));
+	}
+}
+
+static void run_trace_off(struct daemon *d, const char *argument, struct answer *out)
+{
+	(void)argument;
+	daemon_trace_off(d, "by request");
+	answer_print(out, OK "trace: %s\n", d->tracer.state);
+}
+
+static const struct command {
+	const char *words;
+	bool has_argument; /* the rest of the line */
+	void (*run)(struct daemon *d, const char *argument, struct answer *out);
+} commands[] = {
+	{ "status", false, run_status },	{ "links", false, run_links },
+	{ "servers", false, run_servers },	{ "clients", false, run_clients },
+	{ "counters", false, run_counters },	{ "why", true, run_why },
+	{ "metrics", false, run_metrics },	{ "reload", false, run_reload },
+	{ "forget", true, run_forget },		{ "trace on", true, run_trace_on },
+	{ "trace off", false, run_trace_off },
+};
+
+/* The argument, "" for a command without one, or NULL: the line is not this command. */
+static const char *match(const struct command *c, const char *line)
+{
+	size_t len = strlen(c->words);
+
+	if (strncmp(line, c->words, len) != 0)
+		return NULL;
+	if (!c->has_argument)
+		return line[len] == '\0' ? "" : NULL;
+	return line[len] == ' ' && line[len + 1] ? line + len + 1 : NULL;
+}
+
+void command_run(void *arg, const char *line, struct answer *out)
+{
+	for (unsigned i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+		const char *argument = match(&commands[i], line);
+
+		if (argument) {
+			commands[i].run(arg, argument, out);
+			return;
+		}
+	}
+	answer_print(out, "error unknown command, or its argument is missing: \"%s\"\n", line);
+}

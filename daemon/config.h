@@ -1,0 +1,44 @@
+/*
+ * config: the INI configuration, checked and complete: what the engine decides by, and the daemon's
+ * own settings. The keys are the table in schema.c.
+ */
+#ifndef CONFIG_H
+#define CONFIG_H
+#include "config_errors.h"
+#include "log.h"
+#include "proxy/proxy.h"
+#include <stdio.h>
+
+#define CONFIG_FILES     32 /* the file named and its conf.d */
+#define CONFIG_FILE_NAME 256
+#define CONFIG_KEYS      64 /* of the schema, at most */
+#define CONFIG_PLACES    POLICY_SERVERS
+
+struct config {
+	struct proxy_config proxy;
+	char interfaces[PROXY_LISTENS][16]; /* by place in proxy.listens; empty: any */
+	enum log_level level;
+	uint64_t memory_limit;    /* bytes; the daemon holds proxy_memory() against it */
+	char control_socket[108]; /* empty: none */
+	char control_group[32];   /* empty: the group the daemon runs in */
+	uint32_t control_mode;
+
+	/* Where each value came from: by the place its section has in proxy, and by its key's place
+	 * in the schema. */
+	unsigned n_files;
+	char files[CONFIG_FILES][CONFIG_FILE_NAME];
+	struct config_origin origins[CONFIG_PLACES][CONFIG_KEYS];
+};
+
+/*
+ * Reads `path`, then conf.d/<name>.conf beside it in C-locale order, into *c. previous: the
+ * configuration in use, or NULL at start. Servers, links and listening addresses keep the places
+ * they have there, and a changed key that is not reloadable is an error. False: *errors says why,
+ * all at once, and nothing in *c may be used.
+ */
+bool config_load(struct config *c, const struct config *previous, const char *path,
+		 struct config_errors *errors);
+/* Every section in force with every key, defaults included, and whence as a comment. It can be
+ * loaded again. */
+void config_dump(const struct config *c, FILE *out);
+#endif

@@ -1,0 +1,389 @@
+#include "daemon.h"
+#include "command.h"
+#include "version.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#define STATUS_MAX 768
+#define ROUNDS_MAX 8 /* of sending what sending itself has caused, in one turn */
+
+static void on_received(void *arg, const struct path *from, struct bytes datagram)
+{
+	struct daemon *d = arg;
+	tstamp now = loop_now(d->loop);
+
+	tracer_in(&d->tracer, from, datagram, now);
+	proxy_receive(d->proxy, from, datagram, now);
+}
+
+static void on_unreachable(void *arg, const struct path *to)
+{
+	struct daemon *d = arg;
+	tstamp now = loop_now(d->loop);
+
+	tracer_unreachable(&d->tracer, to, now);
+	proxy_unreachable(d->proxy, to, now);
+}
+
+/* Returns how many datagrams the engine had. */
+static unsigned pump(struct daemon *d, tstamp now)
+{
+	struct path to;
+	struct bytes datagram;
+	unsigned n = 0;
+
+	while ((datagram = proxy_transmit(d->proxy, &to, now)).len > 0) {
+		tracer_out(&d->tracer, &to, datagram, now);
+		udp_send(d->udp, &to, datagram);
+		n++;
+	}
+	return n;
+}
+
+static void on_received_all(void *arg)
+{
+	struct daemon *d = arg;
+
+	pump(d, loop_now(d->loop));
+}
+
+/* What cannot be sent may give the engine something else to send. */
+static tstamp on_settle(void *arg, tstamp now)
+{
+	struct daemon *d = arg;
+	unsigned rounds = 0;
+
+	if (tstamp_reached(proxy_next_expiry(d->proxy, now), now))
+		proxy_expire(d->proxy, now);
+	pump(d, now);
+	do {
+		udp_flush(d->udp);
+	} while (pump(d, now) > 0 && ++rounds < ROUNDS_MAX);
+	udp_flush(d->udp);
+	tracer_flush(&d->tracer);
+	log_expire(&d->log, now);
+	return tstamp_min(proxy_next_expiry(d->proxy, now), log_next_expiry(&d->log));
+}
+
+bool daemon_config_fits(const struct config *c, char *text, size_t size)
+{
+	size_t need = proxy_memory(&c->proxy);
+
+	if (need <= c->memory_limit)
+		return true;
+	snprintf(text, size,
+		 "the tables need %zu KiB, but [guard] memory-limit is %llu KiB: raise it, or make "
+		 "table-size, relations or contexts smaller",
+		 (need + 1023) / 1024, (unsigned long long)(c->memory_limit / 1024));
+	return false;
+}
+
+struct places {
+	struct udp_place list[UDP_PLACES];
+	const char *names[UDP_PLACES]; /* of the sections */
+	unsigned count;
+};
+
+static void places_from(struct places *out, const struct config *c)
+{
+	_Static_assert(UDP_PLACES >= PROXY_LISTENS, "a socket for every place");
+
+	out->count = 0;
+	for (unsigned i = 0; i < PROXY_LISTENS; i++) {
+		const struct proxy_listen *l = &c->proxy.listens[i];
+		struct udp_place *p = &out->list[out->count];
+
+		if (!l->name[0])
+			continue;
+		p->bind = l->bind;
+		snprintf(p->interface, sizeof p->interface, "%s", c->interfaces[i]);
+		out->names[out->count++] = l->name;
+	}
+}
+
+/* 0 or -errno; text then says which place and why. */
+static int prepare_places(struct daemon *d, const struct config *c, char *text, size_t size)
+{
+	struct places places;
+	unsigned failed = 0;
+	char address[ADDR_TEXT];
+	int error;
+
+	places_from(&places, c);
+	error = udp_prepare(d->udp, places.list, places.count, &failed);
+	if (error)
+		snprintf(text, size, "[listen %s] cannot listen on %s%s%s: %s", places.names[failed],
+			 addr_format(&places.list[failed].bind, address),
+			 places.list[failed].interface[0] ? " at " : "",
+			 places.list[failed].interface, strerror(-error));
+	return error;
+}
+
+static unsigned count_servers(const struct config *c)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < POLICY_SERVERS; i++)
+		n += c->proxy.policy.servers[i].present;
+	return n;
+}
+
+static const char *status_line(const struct daemon *d, char *out, size_t size)
+{
+	unsigned n = count_servers(&d->config);
+
+	if (d->reload.result == RELOAD_FAILED)
+		snprintf(out, size, "reload failed, running old configuration: %s", d->reload.text);
+	else if (n == 0)
+		snprintf(out, size, "no servers configured");
+	else
+		snprintf(out, size, "%u server%s", n, n == 1 ? "" : "s");
+	return out;
+}
+
+static void on_verdict(void *arg, const struct path *from, const char *server, const char *lane,
+		       const char *action, const char *reason, tstamp now)
+{
+	struct daemon *d = arg;
+	char client[ADDR_TEXT];
+
+	tracer_verdict(&d->tracer, from, server, lane, action, reason, now);
+	log_debug(&d->log, "%s to %s: lane %s, %s: %s", addr_format(&from->remote, client), server,
+		  lane, action, reason);
+}
+
+/* Only while somebody reads them: the engine is spared the calls otherwise. */
+static void watch_verdicts(struct daemon *d)
+{
+	bool wanted = tracer_on(&d->tracer) || d->log.level == LEVEL_DEBUG;
+
+	d->tap = (struct proxy_tap){ .verdict = on_verdict, .arg = d };
+	proxy_tap(d->proxy, wanted ? &d->tap : NULL);
+}
+
+static void set_level(struct daemon *d)
+{
+	if (!d->level_given)
+		log_set_level(&d->log, d->config.level);
+	watch_verdicts(d);
+}
+
+/* The errors' first line is what a screen has room for; the log has all. */
+static bool load_candidate(struct daemon *d, char *text, size_t size)
+{
+	memset(&d->candidate, 0, sizeof d->candidate);
+	config_errors_clear(&d->errors);
+	if (config_load(&d->candidate, &d->config, d->config_path, &d->errors))
+		return daemon_config_fits(&d->candidate, text, size);
+	for (unsigned i = 0; i < d->errors.count; i++)
+		log_error(&d->log, "%s", d->errors.list[i].text);
+	snprintf(text, size, "%s", d->errors.list[0].text);
+	return false;
+}
+
+static void take_over(struct daemon *d, tstamp now)
+{
+	daemon_trace_off(d, "the configuration changed"); /* a trace holds one */
+	proxy_reconfigure(d->proxy, &d->candidate.proxy, now);
+	udp_commit(d->udp, d->candidate.proxy.max_datagram);
+	d->config = d->candidate;
+	set_level(d);
+}
+
+bool daemon_reload(struct daemon *d, tstamp now)
+{
+	char status[STATUS_MAX], *text = d->reload.text;
+	size_t size = sizeof d->reload.text;
+	bool ok;
+
+	systemd_reloading(&d->systemd, now);
+	text[0] = '\0';
+	ok = load_candidate(d, text, size) && prepare_places(d, &d->candidate, text, size) == 0;
+	if (ok)
+		take_over(d, now);
+	d->reload.result = ok ? RELOAD_OK : RELOAD_FAILED;
+	d->reload.at = now;
+	status_line(d, status, sizeof status);
+	if (ok)
+		log_info(&d->log, "reloaded: %s", status);
+	else
+		log_error(&d->log, "%s", status);
+	systemd_ready(&d->systemd, status);
+	return ok;
+}
+
+int daemon_trace(struct daemon *d, const char *path)
+{
+	char *config = NULL;
+	size_t len = 0;
+	FILE *text = open_memstream(&config, &len);
+	int error;
+
+	if (!text)
+		return -errno;
+	config_dump(&d->config, text);
+	error = fclose(text) == 0 ? tracer_start(&d->tracer, path, config) : -ENOMEM;
+	free(config);
+	watch_verdicts(d);
+	return error;
+}
+
+void daemon_trace_off(struct daemon *d, const char *why)
+{
+	tracer_stop(&d->tracer, why);
+	watch_verdicts(d);
+}
+
+static void on_reload(void *arg, tstamp now)
+{
+	daemon_reload(arg, now);
+}
+
+static void on_watchdog(void *arg)
+{
+	struct daemon *d = arg;
+
+	systemd_ping(&d->systemd);
+}
+
+static int exit_code(int error)
+{
+	return error == -EACCES || error == -EPERM ? EX_NOPERM : EX_OSERR;
+}
+
+static int open_loop(struct daemon *d)
+{
+	struct loop_events events = {
+		.settle = on_settle, .reload = on_reload, .watchdog = on_watchdog, .arg = d
+	};
+
+	d->loop = loop_create(&events);
+	if (d->loop)
+		return EX_OK;
+	log_error(&d->log, "cannot make the event loop: out of memory or descriptors");
+	return EX_OSERR;
+}
+
+static int open_control(struct daemon *d)
+{
+	struct control_config cfg = { .path = d->config.control_socket,
+				      .group = d->config.control_group,
+				      .mode = d->config.control_mode,
+				      .handle = command_run,
+				      .arg = d };
+	int error = cfg.path[0] ? control_create(&d->control, loop_uv(d->loop), &cfg) : 0;
+
+	switch (error) {
+	case 0: return EX_OK;
+	case -ENOKEY:
+	case -EPERM:
+		if (!d->control)
+			break;
+		log_warn(&d->log, "[control] group: %s \"%s\"; %s is for this user alone",
+			 error == -ENOKEY ? "there is no group" : "may not give the socket to",
+			 cfg.group, cfg.path);
+		return EX_OK;
+	case -EADDRINUSE:
+		log_error(&d->log, "%s: another coap-guardd answers there", cfg.path);
+		return EX_CANTCREAT;
+	case -EEXIST:
+		log_error(&d->log, "%s: exists and is not a socket; remove it", cfg.path);
+		return EX_CANTCREAT;
+	default: break;
+	}
+	log_error(&d->log, "[control] socket: cannot create %s: %s", cfg.path, strerror(-error));
+	return error == -EACCES || error == -EPERM ? EX_NOPERM : EX_CANTCREAT;
+}
+
+static int open_sockets(struct daemon *d)
+{
+	struct udp_events events = { .received = on_received,
+				     .received_all = on_received_all,
+				     .unreachable = on_unreachable,
+				     .arg = d };
+	int error = udp_create(&d->udp, loop_uv(d->loop), &events);
+
+	if (error) {
+		log_error(&d->log, "cannot open a socket towards the devices: %s",
+			  strerror(-error));
+		return exit_code(error);
+	}
+	error = prepare_places(d, &d->config, d->reload.text, sizeof d->reload.text);
+	if (error) {
+		log_error(&d->log, "%s", d->reload.text);
+		return exit_code(error);
+	}
+	udp_commit(d->udp, d->config.proxy.max_datagram);
+	return EX_OK;
+}
+
+static int create_engine(struct daemon *d)
+{
+	uint8_t secret[32];
+
+	d->entropy.rng.fill(&d->entropy.rng, secret, sizeof secret);
+	d->proxy = proxy_create(&d->config.proxy, secret, &d->entropy.rng, loop_now(d->loop));
+	explicit_bzero(secret, sizeof secret);
+	if (d->proxy)
+		return EX_OK;
+	log_error(&d->log, "not enough memory for the tables (%zu KiB)",
+		  proxy_memory(&d->config.proxy) / 1024);
+	return EX_OSERR;
+}
+
+int daemon_open(struct daemon *d)
+{
+	int code;
+
+	tracer_init(&d->tracer);
+	entropy_init(&d->entropy);
+	systemd_open(&d->systemd);
+	code = open_loop(d);
+	if (!code)
+		code = open_control(d);
+	if (!code)
+		code = open_sockets(d);
+	if (!code)
+		code = create_engine(d);
+	if (code)
+		return code;
+	watch_verdicts(d);
+	d->started = loop_now(d->loop);
+	d->started_wall = time(NULL);
+	return EX_OK;
+}
+
+int daemon_run(struct daemon *d)
+{
+	char status[STATUS_MAX];
+	int error;
+
+	status_line(d, status, sizeof status);
+	log_info(&d->log, "coap-guardd " COAP_GUARD_VERSION " started: %s", status);
+	systemd_ready(&d->systemd, status);
+	error = loop_run(d->loop, d->systemd.watchdog);
+	systemd_stopping(&d->systemd);
+	if (error) {
+		log_error(&d->log, "the event loop failed: %s", strerror(-error));
+		return EX_OSERR;
+	}
+	log_info(&d->log, "stopped");
+	return EX_OK;
+}
+
+/* The loop's last turns let every handle close; only then its memory may go. */
+void daemon_close(struct daemon *d)
+{
+	log_expire(&d->log, TSTAMP_NEVER);
+	tracer_stop(&d->tracer, "the daemon stopped");
+	control_close(d->control);
+	udp_close(d->udp);
+	loop_free(d->loop);
+	control_free(d->control);
+	udp_free(d->udp);
+	proxy_free(d->proxy);
+	entropy_wipe(&d->entropy);
+	systemd_close(&d->systemd);
+}

@@ -1,0 +1,225 @@
+#include "rules.h"
+#include "draft.h"
+#include <assert.h>
+#include <string.h>
+
+static struct draft_section *section_at(struct draft *d, enum schema_section kind, unsigned place)
+{
+	struct draft_section *s = draft_section(d, kind, schema_name(d->c, kind, place));
+
+	assert(s); /* what has a place has a section */
+	return s;
+}
+
+/* Where a key was set, or its section. */
+static struct config_origin origin_of(const struct draft *d, const struct draft_section *s,
+				      const char *key)
+{
+	const struct draft_entry *e = draft_find(d, s, key);
+
+	return e ? e->origin : s->origin;
+}
+
+static void check_shares(struct draft *d, unsigned place)
+{
+	static const char *const keys[] = { "share-trusted", "share-reachable", "share-unknown" };
+	const uint8_t *share = d->c->proxy.links[place].sched.share;
+	struct draft_section *s = section_at(d, SECTION_LINK, place);
+	const struct draft_entry *last = NULL;
+
+	if (s->spoiled || share[0] + share[1] + share[2] == 100)
+		return;
+	for (unsigned i = 0; i < 3; i++) {
+		const struct draft_entry *e = draft_find(d, s, keys[i]);
+
+		if (e && (!last || e > last)) /* entries stand in the order read */
+			last = e;
+	}
+	assert(last);
+	draft_complain(
+		d, s, last->key->key, last->origin,
+		"expected shares that sum to 100%%, got %u%% trusted, %u%% reachable, %u%% unknown",
+		share[0], share[1], share[2]);
+}
+
+static bool has_several_links(const struct config *c)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < POLICY_LINKS; i++)
+		n += *c->proxy.links[i].name != '\0';
+	return n > 1;
+}
+
+static void check_needed(struct draft *d, struct draft_section *s)
+{
+	char names[SCHEMA_LIST];
+
+	if (!draft_find(d, s, "address"))
+		draft_complain(d, s, "address", s->origin,
+			       "missing; expected a line like \"address = coap://[fd00:db8::17]\"");
+	if (!draft_find(d, s, "link") && has_several_links(d->c))
+		draft_complain(d, s, "link", s->origin, "missing, and there are several links: %s",
+			       schema_names(d->c, SECTION_LINK, names));
+}
+
+/* Is a datagram sent to `to` one that the guard itself would receive at this place? */
+static bool is_self(const struct proxy_listen *l, const struct addr *to)
+{
+	if (!*l->name || l->bind.port != to->port)
+		return false;
+	if (addr_same_host(&l->bind, to))
+		return true;
+	/* [::] takes IPv4 too. */
+	return addr_is_unspecified(&l->bind) && addr_is_loopback(to) &&
+	       (!addr_is_v4(&l->bind) || addr_is_v4(to));
+}
+
+static void check_not_self(struct draft *d, unsigned place, struct draft_section *s)
+{
+	const struct addr *to = &d->c->proxy.servers[place].address;
+	char text[ADDR_TEXT];
+
+	for (unsigned i = 0; i < PROXY_LISTENS; i++) {
+		if (!is_self(&d->c->proxy.listens[i], to))
+			continue;
+		draft_complain(d, s, "address", origin_of(d, s, "address"),
+			       "%s is the guard itself: [listen %s]", addr_format(to, text),
+			       d->c->proxy.listens[i].name);
+		return;
+	}
+}
+
+/* Two servers may not claim the same requests. */
+static void check_twin(struct draft *d, unsigned place, unsigned other)
+{
+	const struct proxy_server *a = &d->c->proxy.servers[place];
+	const struct proxy_server *b = &d->c->proxy.servers[other];
+	struct draft_section *s = section_at(d, SECTION_SERVER, place);
+	char text[ADDR_TEXT];
+
+	if (addr_equal(&a->address, &b->address))
+		draft_complain(d, s, "address", origin_of(d, s, "address"),
+			       "%s is the address of [server %s] already",
+			       addr_format(&a->address, text), b->name);
+	if (*a->uri_path && strcmp(a->uri_path, b->uri_path) == 0)
+		draft_complain(d, s, "uri-path", origin_of(d, s, "uri-path"),
+			       "\"%s\" is the path of [server %s] already", a->uri_path, b->name);
+	if (*a->uri_host && strcmp(a->uri_host, b->uri_host) == 0)
+		draft_complain(d, s, "uri-host", origin_of(d, s, "uri-host"),
+			       "\"%s\" is the host of [server %s] already", a->uri_host, b->name);
+}
+
+/* Compares each server with those before it in the files: the later one is the one to complain of.
+ */
+static void check_twins(struct draft *d)
+{
+	for (unsigned i = 0; i < d->n_sections; i++) {
+		struct draft_section *s = &d->sections[i];
+
+		for (unsigned j = 0; s->kind == SECTION_SERVER && j < i; j++) {
+			struct draft_section *o = &d->sections[j];
+
+			if (o->kind != SECTION_SERVER || s->spoiled || o->spoiled)
+				continue;
+			check_twin(d, (unsigned)schema_place(d->c, s->kind, s->name),
+				   (unsigned)schema_place(d->c, o->kind, o->name));
+		}
+	}
+}
+
+static void check_servers(struct draft *d)
+{
+	for (unsigned i = 0; i < POLICY_SERVERS; i++) {
+		struct draft_section *s;
+
+		if (!d->c->proxy.policy.servers[i].present)
+			continue;
+		s = section_at(d, SECTION_SERVER, i);
+		if (!s->spoiled)
+			check_needed(d, s);
+		if (!s->spoiled)
+			check_not_self(d, i, s);
+	}
+	check_twins(d);
+}
+
+static void check_listens(struct draft *d)
+{
+	const unsigned key = (unsigned)(schema_find(SECTION_LISTEN, "bind") - schema_keys);
+
+	for (unsigned i = 0; i < PROXY_LISTENS; i++) {
+		const struct proxy_listen *a = &d->c->proxy.listens[i];
+
+		for (unsigned j = 0; *a->name && j < i; j++) {
+			const struct proxy_listen *b = &d->c->proxy.listens[j];
+			struct draft_section *s = section_at(d, SECTION_LISTEN, i);
+			struct config_origin at = d->c->origins[i][key];
+			char text[ADDR_TEXT];
+
+			if (!*b->name || !addr_equal(&a->bind, &b->bind) || s->spoiled ||
+			    strcmp(d->c->interfaces[i], d->c->interfaces[j]) != 0)
+				continue;
+			draft_complain(d, s, "bind", at.file ? at : s->origin,
+				       "%s is listened at by [listen %s] already",
+				       addr_format(&a->bind, text), b->name);
+		}
+	}
+}
+
+static void check_echo(struct draft *d)
+{
+	const struct policy *p = &d->c->proxy.policy;
+	struct draft_section *s = draft_section(d, SECTION_ECHO, "");
+
+	if (!s || s->spoiled || p->echo_validity <= p->echo_key_lifetime)
+		return;
+	draft_complain(d, s, "validity", origin_of(d, s, "validity"),
+		       "longer than key-lifetime, after which no value can be checked");
+}
+
+/* A key that returned to its default may have left with its section. */
+static struct draft_section *section_for(struct draft *d, enum schema_section kind)
+{
+	static const struct config_origin whole_file = { .line = 0, .file = 1 };
+	struct draft_section *s = draft_section(d, kind, "");
+
+	return s ? s : draft_add(d, kind, "", whole_file);
+}
+
+static void check_key_kept(struct draft *d, const struct schema_key *k)
+{
+	struct config_origin at = d->c->origins[0][k - schema_keys];
+	char now[VALUE_TEXT], old[VALUE_TEXT];
+	struct draft_section *s;
+
+	schema_get(k, d->c, 0, now);
+	schema_get(k, d->previous, 0, old);
+	if (strcmp(now, old) == 0)
+		return;
+	s = section_for(d, k->section);
+	draft_complain(d, s, k->key, at.file ? at : s->origin,
+		       "changed from \"%s\" to \"%s\", which needs a restart", old, now);
+}
+
+static void check_kept(struct draft *d)
+{
+	for (unsigned i = 0; i < schema_count; i++) {
+		if (!schema_keys[i].reloadable)
+			check_key_kept(d, &schema_keys[i]);
+	}
+}
+
+void rules_check(struct draft *d)
+{
+	for (unsigned i = 0; i < POLICY_LINKS; i++) {
+		if (*d->c->proxy.links[i].name)
+			check_shares(d, i);
+	}
+	check_servers(d);
+	check_listens(d);
+	check_echo(d);
+	/* A value that is wrong left its default behind, which need not be a change. */
+	if (d->previous && d->errors->count == 0)
+		check_kept(d);
+}

@@ -1,0 +1,239 @@
+#include "udp.h"
+#include "udp_impl.h"
+#include <errno.h>
+#include <linux/errqueue.h>
+
+#define TURN_MAX 4 /* batches read from one socket before the others get their turn */
+
+/* What was received is the engine's business; how it was addressed is ours. */
+static void deliver(struct socket *s, struct msghdr *m, const uint8_t *data, size_t len)
+{
+	struct udp *u = s->udp;
+	struct path from = { .leg = s->leg, .local = s->place.bind };
+	uint32_t lost;
+
+	if (sockaddr_read_overflow(m, &lost)) {
+		u->counters.overflowed += lost - s->lost;
+		s->lost = lost;
+	}
+	if (m->msg_flags & MSG_TRUNC) {
+		u->counters.truncated++;
+		return;
+	}
+	u->counters.received++;
+	sockaddr_to(&from.remote, m->msg_name);
+	sockaddr_read_local(m, &from.local);
+	u->events.received(u->events.arg, &from, bytes_of(data, len));
+}
+
+/* The kernel writes into them, so they are made anew for each batch. */
+static void prepare_headers(struct udp *u)
+{
+	for (unsigned i = 0; i < UDP_BATCH; i++) {
+		struct parcel *p = &u->in[i];
+
+		p->iov = (struct iovec){ p->data, u->max_datagram };
+		u->in_headers[i].msg_hdr = (struct msghdr){
+			.msg_name = &p->name,
+			.msg_namelen = sizeof p->name,
+			.msg_iov = &p->iov,
+			.msg_iovlen = 1,
+			.msg_control = p->control,
+			.msg_controllen = sizeof p->control,
+		};
+	}
+}
+
+static int read_batch(struct socket *s)
+{
+	struct udp *u = s->udp;
+	int n;
+
+	prepare_headers(u);
+	n = recvmmsg(s->fd, u->in_headers, UDP_BATCH, MSG_DONTWAIT, NULL);
+	for (int i = 0; i < n; i++)
+		deliver(s, &u->in_headers[i].msg_hdr, u->in[i].data, u->in_headers[i].msg_len);
+	return n;
+}
+
+static bool is_unreachable(int error)
+{
+	return error == ECONNREFUSED || error == EHOSTUNREACH || error == ENETUNREACH;
+}
+
+static void report_unreachable(struct socket *s, const struct sockaddr_storage *name)
+{
+	struct path to = { .leg = LEG_DEVICE };
+
+	if (s->leg != LEG_DEVICE)
+		return;
+	sockaddr_to(&to.remote, name);
+	s->udp->events.unreachable(s->udp->events.arg, &to);
+}
+
+/* What this host itself could not send is known from sendmmsg already. */
+static bool is_icmp_unreachable(struct msghdr *m)
+{
+	struct sock_extended_err e;
+	struct cmsghdr *c = CMSG_FIRSTHDR(m);
+
+	while (c && !(c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR) &&
+	       !(c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR))
+		c = CMSG_NXTHDR(m, c);
+	if (!c)
+		return false;
+	memcpy(&e, CMSG_DATA(c), sizeof e);
+	return (e.ee_origin == SO_EE_ORIGIN_ICMP || e.ee_origin == SO_EE_ORIGIN_ICMP6) &&
+	       is_unreachable((int)e.ee_errno);
+}
+
+/* Empties the error queue; a client's ICMP errors are nobody's business (anybody can forge them). */
+static void drain_errors(struct socket *s)
+{
+	_Alignas(struct cmsghdr) uint8_t control[512];
+	struct sockaddr_storage name;
+	int error;
+	socklen_t len = sizeof error;
+
+	for (unsigned i = 0; i < UDP_BATCH; i++) {
+		struct msghdr m = { .msg_name = &name,
+				    .msg_namelen = sizeof name,
+				    .msg_control = control,
+				    .msg_controllen = sizeof control };
+
+		if (recvmsg(s->fd, &m, MSG_ERRQUEUE | MSG_DONTWAIT) < 0)
+			break;
+		if (m.msg_namelen > 0 && is_icmp_unreachable(&m))
+			report_unreachable(s, &name);
+	}
+	getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &error, &len); /* reading clears it */
+}
+
+void udp_readable(uv_poll_t *poll, int status, int events)
+{
+	struct socket *s = poll->data;
+	struct udp *u = s->udp;
+	int n = UDP_BATCH;
+
+	(void)events;
+	if (status < 0) { /* libuv's word for POLLERR, and it has stopped polling */
+		drain_errors(s);
+		uv_poll_start(poll, UV_READABLE, udp_readable);
+	}
+	for (unsigned i = 0; i < TURN_MAX && n == UDP_BATCH; i++)
+		n = read_batch(s);
+	u->events.received_all(u->events.arg);
+}
+
+/* The exact place, or the one that listens to every address at that port. */
+static struct socket *socket_for(struct udp *u, const struct path *to)
+{
+	bool v4 = addr_is_v4(&to->remote);
+	struct socket *wildcard = NULL;
+
+	if (to->leg == LEG_DEVICE)
+		return u->device[v4];
+	for (unsigned i = 0; i < UDP_SOCKETS; i++) {
+		struct socket *s = &u->sockets[i];
+
+		if (s->state != SOCKET_OPEN || s->leg != LEG_CLIENT ||
+		    s->place.bind.port != to->local.port)
+			continue;
+		if (addr_equal(&s->place.bind, &to->local))
+			return s;
+		if (addr_is_unspecified(&s->place.bind) && (v4 || s->family == AF_INET6))
+			wildcard = s;
+	}
+	return wildcard;
+}
+
+/* False: the kernel would not take the rest of the batch either. */
+static bool may_go_on(int error)
+{
+	return error != EAGAIN && error != EWOULDBLOCK && error != ENOBUFS;
+}
+
+/*
+ * An error is either this datagram's own or one that ICMP brought for an earlier one: after the queue of errors is
+ * emptied a second try tells.
+ */
+static void send_all(struct udp *u, struct socket *s, struct mmsghdr *m, unsigned count)
+{
+	unsigned done = 0, tried = UDP_BATCH;
+
+	while (done < count) {
+		int n = sendmmsg(s->fd, m + done, count - done, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (n > 0) {
+			u->counters.sent += (unsigned)n;
+			done += (unsigned)n;
+		} else if (!may_go_on(errno)) {
+			u->counters.unsent += count - done;
+			done = count;
+		} else if (tried != done) {
+			tried = done;
+			drain_errors(s);
+		} else {
+			if (is_unreachable(errno))
+				report_unreachable(s, m[done].msg_hdr.msg_name);
+			u->counters.unsent++;
+			done++;
+		}
+	}
+}
+
+static void flush_socket(struct udp *u, struct socket *s)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < u->outgoing && n < s->waiting; i++) {
+		if (u->out[i].from == s)
+			u->sorted[n++] = u->out_headers[i];
+	}
+	s->waiting = 0;
+	send_all(u, s, u->sorted, n);
+}
+
+void udp_flush(struct udp *u)
+{
+	if (u->outgoing == 0)
+		return;
+	for (unsigned i = 0; i < UDP_SOCKETS; i++) {
+		if (u->sockets[i].waiting > 0)
+			flush_socket(u, &u->sockets[i]);
+	}
+	u->outgoing = 0;
+}
+
+static void pack(struct parcel *p, struct msghdr *m, const struct path *to, struct bytes datagram)
+{
+	int family = p->from->family;
+
+	memcpy(p->data, datagram.ptr, datagram.len);
+	p->iov = (struct iovec){ p->data, datagram.len };
+	*m = (struct msghdr){ .msg_name = &p->name, .msg_iov = &p->iov, .msg_iovlen = 1 };
+	m->msg_namelen = sockaddr_from(&p->name, &to->remote, family);
+	if (to->leg == LEG_CLIENT)
+		sockaddr_write_local(m, p->control, &to->local, family);
+}
+
+void udp_send(struct udp *u, const struct path *to, struct bytes datagram)
+{
+	struct socket *s = socket_for(u, to);
+
+	if (!s || datagram.len > DGRAM_MAX) {
+		u->counters.unsent++;
+		return;
+	}
+	if (u->outgoing == UDP_BATCH)
+		udp_flush(u);
+	u->out[u->outgoing].from = s;
+	s->waiting++;
+	pack(&u->out[u->outgoing], &u->out_headers[u->outgoing].msg_hdr, to, datagram);
+	u->outgoing++;
+}
+
+struct udp_counters udp_counters(const struct udp *u)
+{
+	return u->counters;
+}
