@@ -84,3 +84,17 @@ $(B)/coap-guardctl: $(GUARDCTL_O)
 	@$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@
 
 -include $(wildcard $(B)/lib/*/*.d $(B)/daemon/*.d $(B)/tests/*/*.d)
+
+# --- tests ----------------------------------------------------------------------------------------------------------
+
+$(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(B)/tests/unit/engine.o $(DAEMON_O) $(GUARDCTL_PARTS_O) $(LIB_O)
+	@echo "  LINK  $@"
+	@$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ -lcmocka $(LIBS_DAEMON)
+
+WORLD_O = $(B)/tests/replay/world.o $(DAEMON_O) $(LIB_O)
+
+$(B)/tests/replay/test_scenarios: $(B)/tests/replay/test_scenarios.o $(WORLD_O)
+$(B)/tests/replay/replay: $(B)/tests/replay/replay.o $(DAEMON_O) $(LIB_O)
+$(B)/tests/replay/test_scenarios $(B)/tests/replay/replay:
+	@echo "  LINK  $@"
+	@$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ -lcmocka $(LIBS_DAEMON)

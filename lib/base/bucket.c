@@ -1,22 +1,5 @@
 #include "base/bucket.h"
 
-__extension__ typedef unsigned __int128 wide;
-
-/*
- * A unit is rounded up to a whole nanosecond, and everything is a multiple of it. So durations add
- * up exactly, a full bucket holds exactly its burst however it is taken, and no window ever passes
- * more than the rate says.
- */
-uint64_t rate_duration(struct rate r, uint64_t units)
-{
-	wide ns;
-
-	if (r.count == 0)
-		return units ? UINT64_MAX : 0;
-	ns = (wide)units * (r.period / r.count + (r.period % r.count != 0));
-	return ns < UINT64_MAX ? (uint64_t)ns : UINT64_MAX;
-}
-
 static uint64_t debt(const struct bucket *b, tstamp now)
 {
 	return tstamp_since(now, b->tat);
@@ -54,5 +37,11 @@ unsigned bucket_fill(const struct bucket *b, struct rate r, uint64_t burst, tsta
 
 	if (r.count == 0 || burst == 0 || owed > depth)
 		return 0;
-	return depth ? (unsigned)((wide)(depth - owed) * 1000 / depth) : 1000;
+	if (depth == 0)
+		return 1000;
+	/* The product would overflow only with depths of months, where the last digits do not
+	 * matter. */
+	if (depth > UINT64_MAX / 1000)
+		return (unsigned)((depth - owed) / (depth / 1000 + 1));
+	return (unsigned)((depth - owed) * 1000 / depth);
 }

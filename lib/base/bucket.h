@@ -15,8 +15,21 @@ struct bucket {
 	tstamp tat;
 };
 
-/* Nanoseconds in which `units` flow at rate r; saturates. */
-uint64_t rate_duration(struct rate r, uint64_t units);
+/*
+ * Nanoseconds in which `units` flow at rate r; saturates. A unit is rounded up to a whole nanosecond and everything is
+ * a multiple of it: so durations add up exactly, a full bucket holds exactly its burst however it is taken, and no
+ * window ever passes more than the rate says.
+ */
+static inline uint64_t rate_duration(struct rate r, uint64_t units)
+{
+	uint64_t ns;
+
+	if (r.count == 0)
+		return units ? UINT64_MAX : 0;
+	if (__builtin_mul_overflow(units, r.period / r.count + (r.period % r.count != 0), &ns))
+		return UINT64_MAX;
+	return ns;
+}
 
 /* Takes `cost` units when the bucket of depth `burst` holds them; false: nothing was taken. */
 bool bucket_take(struct bucket *b, struct rate r, uint64_t burst, uint64_t cost, tstamp now);

@@ -23,7 +23,7 @@ struct bucket_of_eight {
  */
 struct dedup {
 	struct bucket_of_eight *buckets;
-	uint64_t mask;
+	size_t mask;
 	uint8_t *log;
 	uint64_t size, head;
 };
@@ -33,17 +33,19 @@ struct dedup {
 struct dedup *dedup_create(uint32_t entries, uint32_t log_bytes)
 {
 	struct dedup *d = calloc(1, sizeof *d);
-	uint64_t buckets = 1;
+	size_t buckets = 1;
 
-	while (buckets * WAYS < entries)
+	while (buckets < entries / WAYS + (entries % WAYS != 0))
 		buckets *= 2;
-	if (!d)
+	if (!d || buckets > SIZE_MAX / sizeof *d->buckets) {
+		free(d);
 		return NULL;
+	}
 	d->mask = buckets - 1;
 	d->size = log_bytes ? log_bytes : 1;
 	d->head = 2 * d->size; /* so that position 0 is one that was overwritten */
 	d->buckets = aligned_alloc(64, buckets * sizeof *d->buckets);
-	d->log = malloc(d->size);
+	d->log = malloc(log_bytes ? log_bytes : 1);
 	if (!d->buckets || !d->log) {
 		dedup_free(d);
 		return NULL;

@@ -1,12 +1,13 @@
 #include "coap/retransmit.h"
 
-__extension__ typedef unsigned __int128 wide;
-
 #define MAX_LATENCY (100 * TSTAMP_S) /* RFC 7252 §4.8.2 */
 
-static uint64_t saturate(wide ns)
+/* ns * by / 2; saturates. */
+static uint64_t halves(uint64_t ns, uint64_t by)
 {
-	return ns < UINT64_MAX ? (uint64_t)ns : UINT64_MAX;
+	uint64_t product;
+
+	return __builtin_mul_overflow(ns, by, &product) ? UINT64_MAX : product / 2;
 }
 
 /* ack_timeout * (2^doublings - 1) * 1.5: when the last of so many doubling waits ends at the
@@ -15,14 +16,16 @@ static uint64_t span(const struct retransmit_params *p, unsigned doublings)
 {
 	if (doublings > 60)
 		return p->ack_timeout ? UINT64_MAX : 0;
-	return saturate((wide)p->ack_timeout * ((1ULL << doublings) - 1) * 3 / 2);
+	return halves(p->ack_timeout, ((1ULL << doublings) - 1) * 3);
 }
 
 uint64_t retransmit_start(struct retransmit *r, const struct retransmit_params *p, uint32_t random)
 {
-	uint64_t spread = (uint64_t)((wide)(p->ack_timeout / 2) * random / UINT32_MAX);
+	uint64_t spread = p->ack_timeout / 2;
 
-	*r = (struct retransmit){ .timeout = saturate((wide)p->ack_timeout + spread) };
+	/* Scaled by random / UINT32_MAX in two steps, since the product need not fit. */
+	spread = spread / UINT32_MAX * random + spread % UINT32_MAX * random / UINT32_MAX;
+	*r = (struct retransmit){ .timeout = tstamp_add(p->ack_timeout, spread) };
 	return r->timeout;
 }
 
@@ -31,7 +34,7 @@ bool retransmit_next(struct retransmit *r, const struct retransmit_params *p, ui
 	if (r->count >= p->max_retransmit)
 		return false;
 	r->count++;
-	r->timeout = saturate((wide)r->timeout * 2);
+	r->timeout = tstamp_add(r->timeout, r->timeout);
 	*timeout = r->timeout;
 	return true;
 }
@@ -49,10 +52,10 @@ uint64_t retransmit_wait(const struct retransmit_params *p)
 /* There and back, and PROCESSING_DELAY, which RFC 7252 §4.8.2 sets to ACK_TIMEOUT. */
 uint64_t retransmit_exchange_lifetime(const struct retransmit_params *p)
 {
-	return saturate((wide)retransmit_span(p) + 2 * MAX_LATENCY + p->ack_timeout);
+	return tstamp_add(tstamp_add(retransmit_span(p), 2 * MAX_LATENCY), p->ack_timeout);
 }
 
 uint64_t retransmit_non_lifetime(const struct retransmit_params *p)
 {
-	return saturate((wide)retransmit_span(p) + MAX_LATENCY);
+	return tstamp_add(retransmit_span(p), MAX_LATENCY);
 }

@@ -12,6 +12,9 @@
 
 #define GUARD_DOUBT     (60 * TSTAMP_S) /* how long a spoofed relation is doubted, a spoofed endpoint wary */
 #define GUARD_PATIENCE  (45 * TSTAMP_S) /* MAX_TRANSMIT_SPAN: how long a client repeats a CON by itself */
+/* tries of moved relations at one server; a guesser of kids gets no more */
+#define GUARD_MOVED      ((struct rate){ 1, TSTAMP_S })
+#define GUARD_MOVED_MAX  10
 #define GUARD_NEAR      8               /* Partial IVs this near above the highest are the next ones */
 #define GUARD_INCIDENTS 1024
 #define GUARD_REFS      4096 /* refs of waiting requests are below this */
@@ -21,6 +24,7 @@ enum guard_lane_budget { BUDGET_UNKNOWN, BUDGET_REACHABLE, BUDGETS };
 
 struct guard_server_state {
 	struct budget budgets[BUDGETS];
+	struct bucket moved; /* requests of relations at endpoints that are not theirs yet */
 	struct budget_config cost;
 	uint64_t verdicts[VERDICT_ACTION_COUNT][REASON_COUNT];
 	uint64_t lanes[LANE_COUNT];

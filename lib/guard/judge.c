@@ -155,64 +155,13 @@ static struct verdict spend_own(struct guard *g, const struct bench *b, struct v
 	return v;
 }
 
-/* Suspicious at a relation's own endpoint: one try in the unknown lane, and until the device accepts it only Echo. */
-static struct verdict judge_suspect(struct guard *g, const struct bench *b, enum verdict_reason reason)
+/* An answered ping proves this request: its datagram is kept, and the client loses one round trip. */
+static struct verdict ask_and_hold(struct guard *g, const struct bench *b, enum verdict_reason reason)
 {
-	if (b->echo_valid)
-		return b->relation ? spend_own(g, b, say(VERDICT_FORWARD, REASON_MOVED, LANE_MOVED)) :
-				     forward(g, b, say(VERDICT_FORWARD, REASON_REACHABLE, LANE_REACHABLE), false, false);
-	if (!b->reach.wary && take_unknown(g, b))
-		return forward(g, b, say(VERDICT_FORWARD, REASON_UNKNOWN, LANE_UNKNOWN), true, true);
-	if (b->rq->echo.ptr)
-		return refuse(g, b, VERDICT_CHALLENGE, REASON_ECHO_STALE, 0);
-	return refuse(g, b, VERDICT_THROTTLE, reason, retry_after(g, b));
-}
+	struct verdict v = refuse(g, b, VERDICT_PING, reason, 0);
 
-/* Each request needs a proof of its own; one answered ping serves one request. */
-static struct verdict judge_doubted(struct guard *g, const struct bench *b)
-{
-	uint64_t highest = 0;
-
-	if (b->echo_valid || (b->reach.state != REACH_NONE && !b->reach.wary)) {
-		if (!b->echo_valid)
-			reach_spend(g->reach, b->endpoint);
-		return spend_own(g, b, say(VERDICT_FORWARD, REASON_DOUBTED, LANE_MOVED));
-	}
-	/* Clients that can prove nothing must not be locked out: the very next numbers, slowly. */
-	seqtrack_highest(g->seqtrack, b->key, &highest);
-	if (b->rq->piv > highest && b->rq->piv - highest <= GUARD_NEAR && take_unknown(g, b))
-		return forward(g, b, say(VERDICT_FORWARD, REASON_DOUBTED, LANE_UNKNOWN), true, false);
-	return challenge(g, b, REASON_DOUBTED);
-}
-
-static struct verdict judge_moved(struct guard *g, const struct bench *b)
-{
-	bool proven = b->proven || (b->reach.state == REACH_ONCE && !b->reach.wary);
-
-	if (proven && !b->reach.wary) {
-		struct bench sure = *b;
-
-		sure.proven = true;
-		return forward(g, &sure, say(VERDICT_FORWARD, REASON_MOVED, LANE_MOVED), false, false);
-	}
-	if (take_unknown(g, b))
-		return forward(g, b, say(VERDICT_FORWARD, REASON_MOVED_UNPROVEN, LANE_UNKNOWN), true, false);
-	return challenge(g, b, REASON_MOVED_UNPROVEN);
-}
-
-static struct verdict judge_relation(struct guard *g, const struct bench *b)
-{
-	bool trusted = b->relation->standing == STANDING_TRUSTED;
-
-	if (b->finding == SEQ_FAR)
-		return b->at_home ? judge_suspect(g, b, REASON_SEQ_FAR) :
-		       b->echo_valid ? judge_moved(g, b) : challenge(g, b, REASON_SEQ_FAR);
-	if (!b->at_home)
-		return judge_moved(g, b);
-	if (relation_doubted(b->relation, b->now))
-		return judge_doubted(g, b);
-	return spend_own(g, b, say(VERDICT_FORWARD, trusted ? REASON_TRUSTED : REASON_TENTATIVE,
-				   trusted ? LANE_TRUSTED : LANE_MOVED));
+	v.hold = v.action == VERDICT_PING;
+	return v;
 }
 
 static struct verdict judge_proven(struct guard *g, const struct bench *b)
@@ -228,6 +177,79 @@ static struct verdict judge_proven(struct guard *g, const struct bench *b)
 	    budget_take(&b->server->budgets[BUDGET_REACHABLE], &b->server->cost, b->kind, b->now))
 		return forward(g, b, say(VERDICT_FORWARD, REASON_REACHABLE, LANE_REACHABLE), true, false);
 	return forward(g, b, queue, false, false);
+}
+
+/*
+ * Suspicious at a relation's own endpoint: one try in the unknown lane, and until the device accepts it only Echo
+ * counts, since the true client answers pings for the spoofer, too. Half of the replies are kept for better cases.
+ */
+static struct verdict judge_suspect(struct guard *g, const struct bench *b, enum verdict_reason reason)
+{
+	if (b->echo_valid)
+		return b->relation ? spend_own(g, b, say(VERDICT_FORWARD, REASON_MOVED, LANE_MOVED)) : judge_proven(g, b);
+	if (!b->reach.wary && take_unknown(g, b))
+		return forward(g, b, say(VERDICT_FORWARD, REASON_UNKNOWN, LANE_UNKNOWN), true, true);
+	if (ratelimit_load(g->replies, &b->rq->client, b->now) > 500)
+		return say(VERDICT_DROP, reason, LANE_UNKNOWN);
+	if (b->rq->echo.ptr)
+		return refuse(g, b, VERDICT_CHALLENGE, REASON_ECHO_STALE, 0);
+	return refuse(g, b, VERDICT_THROTTLE, reason, retry_after(g, b));
+}
+
+/* One of the very next numbers: what a spoofer who does not see the traffic rarely hits. */
+static bool is_near(const struct guard *g, const struct bench *b)
+{
+	uint64_t highest = 0;
+
+	return seqtrack_highest(g->seqtrack, b->key, &highest) && b->rq->piv > highest &&
+	       b->rq->piv - highest <= GUARD_NEAR;
+}
+
+/* Each request needs a proof of its own; one answered ping serves one request. */
+static struct verdict judge_doubted(struct guard *g, const struct bench *b)
+{
+	if (!b->echo_valid && !is_near(g, b))
+		return judge_suspect(g, b, REASON_DOUBTED);
+	if (b->echo_valid || b->reach.state != REACH_NONE) {
+		if (!b->echo_valid)
+			reach_spend(g->reach, b->endpoint);
+		return spend_own(g, b, say(VERDICT_FORWARD, REASON_DOUBTED, LANE_MOVED));
+	}
+	if (take_unknown(g, b)) /* clients that can prove nothing must not be locked out */
+		return forward(g, b, say(VERDICT_FORWARD, REASON_DOUBTED, LANE_UNKNOWN), true, false);
+	return ask_and_hold(g, b, REASON_DOUBTED);
+}
+
+static struct verdict judge_moved(struct guard *g, const struct bench *b)
+{
+	bool proven = b->echo_valid || (b->reach.state != REACH_NONE && !b->reach.wary);
+
+	if (proven && bucket_take(&b->server->moved, GUARD_MOVED, GUARD_MOVED_MAX, 1, b->now)) {
+		struct bench sure = *b;
+
+		sure.proven = true;
+		return forward(g, &sure, say(VERDICT_FORWARD, REASON_MOVED, LANE_MOVED), false, false);
+	}
+	if (proven)
+		return judge_proven(g, b);
+	if (take_unknown(g, b))
+		return forward(g, b, say(VERDICT_FORWARD, REASON_MOVED_UNPROVEN, LANE_UNKNOWN), true, false);
+	return b->reach.wary ? challenge(g, b, REASON_MOVED_UNPROVEN) : ask_and_hold(g, b, REASON_MOVED_UNPROVEN);
+}
+
+static struct verdict judge_relation(struct guard *g, const struct bench *b)
+{
+	bool trusted = b->relation->standing == STANDING_TRUSTED;
+
+	if (b->finding == SEQ_FAR)
+		return b->at_home ? judge_suspect(g, b, REASON_SEQ_FAR) :
+		       b->echo_valid ? judge_moved(g, b) : challenge(g, b, REASON_SEQ_FAR);
+	if (!b->at_home)
+		return judge_moved(g, b);
+	if (relation_doubted(b->relation, b->now))
+		return judge_doubted(g, b);
+	return spend_own(g, b, say(VERDICT_FORWARD, trusted ? REASON_TRUSTED : REASON_TENTATIVE,
+				   trusted ? LANE_TRUSTED : LANE_MOVED));
 }
 
 static struct verdict judge_stranger(struct guard *g, const struct bench *b)

@@ -84,6 +84,7 @@ struct verdict {
 	enum lane lane;
 	uint32_t retry_after_s;     /* Max-Age of a 4.29 */
 	bool retransmit;            /* may be sent again towards the device */
+	bool hold;                  /* with PING: keep the request, the answer proves it */
 	bool unscheduled;           /* mode open: the link's bucket does not apply */
 	bool proven;                /* the client's address is known to be its own */
 	struct guard_ticket ticket; /* with FORWARD and QUEUE: guard_report settles it */

@@ -157,18 +157,20 @@ static void client_empty(struct proxy *p, const struct path *from, const struct 
 	} else if (m->type == MSG_RESET) {
 		if (guard_pong(p->guard, &from->remote, &from->local, m->mid, &again, now)) {
 			reply_release(p, from, now);
+			request_resume(p, from, now);
 			if (again)
 				reply_ping_later(p, from, now);
 		}
 	}
 }
 
-static void receive_client(struct proxy *p, const struct path *from, const struct msg *m, tstamp now)
+static void receive_client(struct proxy *p, const struct path *from, struct bytes datagram, const struct msg *m,
+			   tstamp now)
 {
 	if (m->code == MSG_EMPTY)
 		client_empty(p, from, m, now);
 	else if (msg_is_request(m) && (m->type == MSG_CON || m->type == MSG_NON))
-		request_receive(p, from, m, now);
+		request_receive(p, from, datagram, m, now);
 	else
 		proxy_count(p, msg_is_response(m) ? PROXY_FAULT_UNASKED : PROXY_FAULT_CODE); /* never answered */
 }
@@ -186,7 +188,7 @@ void proxy_receive(struct proxy *p, const struct path *from, struct bytes datagr
 	else if (m.n_options > p->cfg.max_options)
 		proxy_count(p, PROXY_FAULT_OPTIONS);
 	else if (from->leg == LEG_CLIENT)
-		receive_client(p, from, &m, now);
+		receive_client(p, from, datagram, &m, now);
 	else
 		response_receive(p, from, &m, now);
 }

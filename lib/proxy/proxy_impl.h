@@ -14,6 +14,8 @@
 #define PROXY_PATIENCE  (93 * TSTAMP_S)  /* MAX_TRANSMIT_WAIT: no client waits longer for a first response */
 #define PROXY_ACK_DELAY (1500 * TSTAMP_MS) /* before a client's ACK_TIMEOUT of 2 s */
 #define PROXY_PING_GAP  (700 * TSTAMP_MS)  /* between the two pings of a proof */
+#define PROXY_HOLDS     64               /* requests that wait for the answer to a ping */
+#define PROXY_HOLD      (3 * TSTAMP_S)   /* then the client's own retransmission has to do */
 #define PROXY_PINGS     256              /* second pings under way */
 
 /* Why a message went no further; the guard's own reasons are in guard/verdict.h. */
@@ -44,6 +46,14 @@ enum proxy_fault {
 	PROXY_FAULT_COUNT
 };
 
+/* A datagram of a known relation that waits for the answer to a ping. */
+struct proxy_hold {
+	uint64_t flow;
+	struct path from;
+	struct dgram *datagram; /* NULL: free */
+	tstamp since;
+};
+
 struct proxy_ping {
 	struct path to;
 	tstamp at; /* 0: free */
@@ -62,6 +72,7 @@ struct proxy {
 	struct dgram *last;  /* given out by proxy_transmit, free at the next call */
 	struct proxy_ping pings[PROXY_PINGS];
 	tstamp next_ping;
+	struct proxy_hold holds[PROXY_HOLDS];
 	uint16_t down_mids[1024]; /* by client flow */
 	struct proxy_tap tap;
 	uint64_t faults[PROXY_FAULT_COUNT];

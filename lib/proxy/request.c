@@ -16,6 +16,7 @@ struct request {
 	struct target target;
 	struct guard_request facts;
 	struct reply_to reply;
+	struct bytes datagram;
 	uint64_t flow, dedup;
 };
 
@@ -28,7 +29,7 @@ static uint64_t dedup_key(uint64_t flow, const struct path *from, uint16_t mid)
 }
 
 /* A client that repeats itself is answered as before, or hears that we are at it (RFC 7252 §4.2). */
-static bool absorb_duplicate(struct proxy *p, const struct request *rq, size_t len, tstamp now)
+static bool absorb_duplicate(struct proxy *p, const struct request *rq, tstamp now)
 {
 	struct bytes reply;
 	struct exchange *x;
@@ -47,7 +48,7 @@ static bool absorb_duplicate(struct proxy *p, const struct request *rq, size_t l
 	x = exchange_by_ref(&p->exchanges, ref);
 	if (!x || x->dedup != rq->dedup)
 		return true;
-	x->bytes_in += (uint32_t)len + PROXY_FRAME;
+	x->bytes_in += (uint32_t)rq->datagram.len + PROXY_FRAME;
 	if (x->acked)
 		reply_acknowledge(p, x);
 	else if (x->down && x->client_at == TSTAMP_NEVER && guard_may_reply(p->guard, &x->client.remote, now))
@@ -189,8 +190,7 @@ static struct target_edits edits(const struct proxy *p, struct exchange *x, cons
 }
 
 /* An exchange with its upstream message; NULL: refused already. */
-static struct exchange *open_exchange(struct proxy *p, const struct request *rq, const struct verdict *v, size_t len,
-				      tstamp now)
+static struct exchange *open_exchange(struct proxy *p, const struct request *rq, const struct verdict *v, tstamp now)
 {
 	struct exchange *x = exchange_open(&p->exchanges, rq->from, rq->flow, p->rng);
 	enum upstream_result built = UPSTREAM_NO_ROOM;
@@ -198,7 +198,7 @@ static struct exchange *open_exchange(struct proxy *p, const struct request *rq,
 
 	if (x) {
 		fill(x, rq, v, now);
-		x->bytes_in = (uint32_t)len + PROXY_FRAME;
+		x->bytes_in = (uint32_t)rq->datagram.len + PROXY_FRAME;
 		if (keep_token(p, x, rq->msg->token)) {
 			take_over_observation(p, x, rq, now);
 			e = edits(p, x, rq, now);
@@ -225,9 +225,9 @@ static void remember(struct proxy *p, const struct request *rq, struct exchange 
 		x->ack_at = tstamp_add(now, PROXY_ACK_DELAY);
 }
 
-static void forward(struct proxy *p, const struct request *rq, const struct verdict *v, size_t len, tstamp now)
+static void forward(struct proxy *p, const struct request *rq, const struct verdict *v, tstamp now)
 {
-	struct exchange *x = open_exchange(p, rq, v, len, now);
+	struct exchange *x = open_exchange(p, rq, v, now);
 
 	if (!x)
 		return;
@@ -236,9 +236,9 @@ static void forward(struct proxy *p, const struct request *rq, const struct verd
 		request_unavailable(p, x, PROXY_FAULT_NO_ROOM, now);
 }
 
-static void queue(struct proxy *p, const struct request *rq, const struct verdict *v, size_t len, tstamp now)
+static void queue(struct proxy *p, const struct request *rq, const struct verdict *v, tstamp now)
 {
-	struct exchange *x = open_exchange(p, rq, v, len, now), *loser;
+	struct exchange *x = open_exchange(p, rq, v, now), *loser;
 	uint32_t evicted;
 
 	if (!x)
@@ -256,6 +256,57 @@ static void queue(struct proxy *p, const struct request *rq, const struct verdic
 		request_unavailable(p, loser, PROXY_FAULT_NO_ROOM, now);
 }
 
+static struct proxy_hold *find_hold(struct proxy *p, uint64_t flow, tstamp now)
+{
+	struct proxy_hold *place = NULL;
+
+	for (unsigned i = 0; i < PROXY_HOLDS; i++) {
+		struct proxy_hold *h = &p->holds[i];
+
+		if (h->datagram && tstamp_since(h->since, now) > PROXY_HOLD) {
+			dgram_give(&p->pool, h->datagram);
+			h->datagram = NULL;
+		}
+		if (h->datagram && h->flow == flow)
+			return h;
+		if (!h->datagram)
+			place = h;
+	}
+	return place;
+}
+
+/* One per client; the youngest is the one to serve. No place: the client's retransmission will do. */
+static void hold(struct proxy *p, const struct request *rq, tstamp now)
+{
+	struct proxy_hold *h = find_hold(p, rq->flow, now);
+
+	if (h && !h->datagram)
+		h->datagram = dgram_take(&p->pool);
+	if (!h || !h->datagram || rq->datagram.len > DGRAM_MAX)
+		return;
+	h->flow = rq->flow;
+	h->from = *rq->from;
+	h->since = now;
+	h->datagram->len = (uint16_t)rq->datagram.len;
+	memcpy(h->datagram->buf, rq->datagram.ptr, rq->datagram.len);
+}
+
+void request_resume(struct proxy *p, const struct path *from, tstamp now)
+{
+	struct proxy_hold *h = find_hold(p, guard_flow(p->guard, &from->remote), now);
+	struct dgram *d = h ? h->datagram : NULL;
+	struct path path;
+	struct msg m;
+
+	if (!d)
+		return;
+	path = h->from;
+	h->datagram = NULL;
+	if (msg_parse(&m, dgram_bytes(d)) == MSG_OK)
+		request_receive(p, &path, dgram_bytes(d), &m, now);
+	dgram_give(&p->pool, d);
+}
+
 /* dry-run: judged and counted, then treated as if the server's mode were open. */
 static struct verdict spared(struct verdict v)
 {
@@ -265,34 +316,37 @@ static struct verdict spared(struct verdict v)
 	return v;
 }
 
-static void act(struct proxy *p, struct request *rq, const struct verdict *v, size_t len, tstamp now)
+static void act(struct proxy *p, struct request *rq, const struct verdict *v, tstamp now)
 {
 	switch (v->action) {
-	case VERDICT_FORWARD: forward(p, rq, v, len, now); return;
-	case VERDICT_QUEUE: queue(p, rq, v, len, now); return;
+	case VERDICT_FORWARD: forward(p, rq, v, now); return;
+	case VERDICT_QUEUE: queue(p, rq, v, now); return;
 	case VERDICT_DROP: return;
 	default: break;
 	}
 	if (rq->listen->silent)
 		return;
 	switch (v->action) {
-	case VERDICT_PING: reply_ping(p, rq->from, now); break;
+	case VERDICT_PING:
+		reply_ping(p, rq->from, now);
+		if (v->hold)
+			hold(p, rq, now);
+		break;
 	case VERDICT_CHALLENGE: reply_challenge(p, &rq->reply, now); break;
 	case VERDICT_THROTTLE: reply_throttle(p, &rq->reply, v->retry_after_s, !v->proven, now); break;
 	default: reply_error(p, &rq->reply, MSG_UNAUTHORIZED); break;
 	}
 }
 
-void request_receive(struct proxy *p, const struct path *from, const struct msg *m, tstamp now)
+void request_receive(struct proxy *p, const struct path *from, struct bytes datagram, const struct msg *m, tstamp now)
 {
-	struct request rq = { .from = from, .msg = m, .listen = proxy_listen_of(p, &from->local) };
-	size_t len = (size_t)(m->options.ptr + m->options.len - m->token.ptr) + m->payload.len + 4;
+	struct request rq = { .from = from, .msg = m, .datagram = datagram, .listen = proxy_listen_of(p, &from->local) };
 	struct verdict v;
 
 	rq.flow = guard_flow(p->guard, &from->remote);
 	rq.dedup = dedup_key(rq.flow, from, m->mid);
 	rq.reply = (struct reply_to){ from, m, rq.flow };
-	if (absorb_duplicate(p, &rq, len, now))
+	if (absorb_duplicate(p, &rq, now))
 		return;
 	classify_request(&rq.view, m);
 	if (is_faulty(p, &rq, now))
@@ -307,7 +361,7 @@ void request_receive(struct proxy *p, const struct path *from, const struct msg 
 	tap(p, &rq, &v, now);
 	if (p->cfg.policy.dry_run && v.action != VERDICT_FORWARD)
 		v = spared(v);
-	act(p, &rq, &v, len, now);
+	act(p, &rq, &v, now);
 }
 
 void request_launch(struct proxy *p, struct exchange *x, tstamp now)

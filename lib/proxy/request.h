@@ -3,7 +3,9 @@
 #define REQUEST_H
 #include "proxy/proxy_impl.h"
 
-void request_receive(struct proxy *p, const struct path *from, const struct msg *m, tstamp now);
+void request_receive(struct proxy *p, const struct path *from, struct bytes datagram, const struct msg *m, tstamp now);
+/* The client answered a ping: the request that was kept for it is judged again. */
+void request_resume(struct proxy *p, const struct path *from, tstamp now);
 /* A waiting newcomer whose turn has come. */
 void request_launch(struct proxy *p, struct exchange *x, tstamp now);
 /* 5.03 to the client of x, and x is gone. */

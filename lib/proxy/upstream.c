@@ -114,7 +114,7 @@ bool upstream_sent(struct proxy *p, struct dgram *d, tstamp now)
 		retransmit_start(&x->up_timer, &proxy_link_of(p, x->server)->retransmit, (uint32_t)rng_u64(p->rng));
 	}
 	if (x->up_is_con && x->retransmit) {
-		x->device_at = tstamp_add(now, x->up_timer.timeout);
+		x->device_at = tstamp_min(tstamp_add(now, x->up_timer.timeout), tstamp_add(x->opened, PROXY_PATIENCE));
 		exchange_arm(&p->exchanges, x);
 		return true;
 	}
@@ -129,7 +129,7 @@ bool upstream_retransmit(struct proxy *p, struct exchange *x, tstamp now)
 {
 	uint64_t timeout;
 
-	if (!x->up || x->up->queued || tstamp_since(x->opened, now) > PROXY_PATIENCE)
+	if (!x->up || x->up->queued || tstamp_since(x->opened, now) >= PROXY_PATIENCE)
 		return false;
 	if (!retransmit_next(&x->up_timer, &proxy_link_of(p, x->server)->retransmit, &timeout))
 		return false;
