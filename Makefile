@@ -31,12 +31,13 @@ LIBS_DAEMON = $(shell $(PKG) --libs $(PKGS_DAEMON)) $(LIBS_LIB)
 INCLUDES    = $(shell $(PKG) --cflags $(PKGS_LIB) $(PKGS_DAEMON))
 
 LIB := \
-	lib/base/addr.c lib/base/bucket.c lib/base/dgram.c lib/base/heap.c lib/base/siphash.c \
+	lib/base/addr.c lib/base/bucket.c lib/base/dgram.c lib/base/heap.c lib/base/memory.c lib/base/siphash.c \
 	lib/coap/dedup.c lib/coap/mid.c lib/coap/msg.c lib/coap/msgbuf.c lib/coap/option.c lib/coap/retransmit.c \
 	lib/coap/uri.c \
 	lib/guard/budget.c lib/guard/echo.c lib/guard/guard.c lib/guard/guard_view.c lib/guard/inflight.c \
 	lib/guard/judge.c lib/guard/linksched.c lib/guard/newcomers.c lib/guard/ping.c lib/guard/ratelimit.c \
-	lib/guard/reach.c lib/guard/reputation.c lib/guard/seqtrack.c lib/guard/settle.c lib/guard/verdict.c \
+	lib/guard/reach.c lib/guard/relation.c lib/guard/reputation.c lib/guard/seqtrack.c lib/guard/settle.c \
+	lib/guard/standing.c lib/guard/verdict.c \
 	lib/proxy/classify.c lib/proxy/exchange.c lib/proxy/proxy.c lib/proxy/reply.c lib/proxy/request.c \
 	lib/proxy/response.c lib/proxy/snapshot.c lib/proxy/target.c lib/proxy/upstream.c
 
@@ -48,14 +49,15 @@ DAEMON := \
 
 GUARDCTL := daemon/enquiry.c daemon/guardctl.c daemon/json.c daemon/screen.c daemon/table.c
 
+# One tests/unit/test_NAME.c each.
 UNIT := \
 	addr bucket dgram heap siphash \
 	dedup hostile mid msg msgbuf option retransmit uri \
-	echo linksched newcomers ping ratelimit seqtrack \
-	config log units
+	charges echo linksched newcomers ping ratelimit seqtrack tally \
+	answer config entropy log schema sockaddr systemd table tracer units
 
 .DEFAULT_GOAL := all
-.PHONY: all run check unit unit-run replay integration attack bench lint install clean distclean deps deps-check arrows
+.PHONY: all run check quick tests-build replay replay-record attack bench lint install clean deps deps-check FORCE
 .SECONDARY:
 
 all: $(B)/coap-guardd $(B)/coap-guardctl
@@ -87,14 +89,74 @@ $(B)/coap-guardctl: $(GUARDCTL_O)
 
 # --- tests ----------------------------------------------------------------------------------------------------------
 
-$(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(B)/tests/unit/engine.o $(DAEMON_O) $(GUARDCTL_PARTS_O) $(LIB_O)
+ASAN_FLAGS := CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer' LDFLAGS=
+
+TESTED_O = $(DAEMON_O) $(filter-out %/guardctl.o,$(GUARDCTL_O)) $(LIB_O)
+
+RIG_O = $(B)/tests/unit/engine.o $(B)/tests/unit/msgtext.o $(B)/tests/unit/vectors.o
+
+$(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(RIG_O) $(TESTED_O)
 	@echo "  LINK  $@"
 	@$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ -lcmocka $(LIBS_DAEMON)
 
-WORLD_O = $(B)/tests/replay/world.o $(DAEMON_O) $(LIB_O)
-
-$(B)/tests/replay/test_scenarios: $(B)/tests/replay/test_scenarios.o $(WORLD_O)
-$(B)/tests/replay/replay: $(B)/tests/replay/replay.o $(DAEMON_O) $(LIB_O)
+$(B)/tests/replay/test_scenarios: $(B)/tests/replay/test_scenarios.o $(B)/tests/replay/world.o $(TESTED_O)
+$(B)/tests/replay/replay: $(B)/tests/replay/replay.o $(TESTED_O)
 $(B)/tests/replay/test_scenarios $(B)/tests/replay/replay:
 	@echo "  LINK  $@"
 	@$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ -lcmocka $(LIBS_DAEMON)
+
+$(B)/tests/support/%: $(B)/tests/support/%.o
+	@$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@
+
+SUPPORT = $(B)/tests/support/flood $(B)/tests/support/relay
+
+tests-build: all $(UNIT:%=$(B)/tests/unit/test_%) $(B)/tests/replay/test_scenarios $(B)/tests/replay/replay $(SUPPORT)
+
+deps:
+	@tests/support/deps.sh build
+deps-check:
+	@tests/support/deps.sh check
+
+run: deps
+	@$(MAKE) --no-print-directory all
+	@BUILD=$(abspath $(B)) tests/support/demo.sh
+
+check: deps-check
+	@$(MAKE) --no-print-directory -j2 all $(SUPPORT)
+	@$(MAKE) --no-print-directory -j2 B=$(B)/asan $(ASAN_FLAGS) tests-build
+	@tests/support/peers.sh $(B)/peers
+	@BUILD=$(abspath $(B)) ASAN=$(abspath $(B))/asan UNIT='$(UNIT)' tests/check.sh
+
+# Without network peers: what one runs while writing.
+quick:
+	@$(MAKE) --no-print-directory -j2 all
+	@$(MAKE) --no-print-directory -j2 B=$(B)/asan $(ASAN_FLAGS) tests-build
+	@QUICK=yes BUILD=$(abspath $(B)) ASAN=$(abspath $(B))/asan UNIT='$(UNIT)' tests/check.sh
+
+replay: tests-build
+	@$(B)/tests/replay/replay tests/replay/*.trace
+
+# Tells the stories anew. A change of policy shows as a diff of verdicts: read it before you commit it.
+replay-record: tests-build
+	@OUT=tests/replay $(B)/tests/replay/test_scenarios && chmod 644 tests/replay/*.trace
+
+attack: deps-check
+	@$(MAKE) --no-print-directory -j2 all $(SUPPORT)
+	@tests/support/peers.sh $(B)/peers
+	@BUILD=$(abspath $(B)) /usr/bin/python3 tests/integration/attack.py
+
+lint:
+	@clang-format --dry-run -Werror $(shell git ls-files '*.c' '*.h')
+	@$(MAKE) --no-print-directory B=$(B)/clang CC=clang all
+	@shellcheck -S warning tests/*.sh tests/*/*.sh .ci/run
+
+install: all
+	install -D -m 755 $(B)/coap-guardd $(DESTDIR)$(PREFIX)/sbin/coap-guardd
+	install -D -m 755 $(B)/coap-guardctl $(DESTDIR)$(PREFIX)/bin/coap-guardctl
+	install -D -m 644 conf/coap-guard.conf $(DESTDIR)/etc/coap-guard/coap-guard.conf
+	install -D -m 644 systemd/coap-guardd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/coap-guardd.service
+	install -D -m 644 systemd/coap-guard.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/coap-guard.conf
+	install -D -m 644 systemd/coap-guard.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/coap-guard.conf
+
+clean:
+	rm -rf $(B)

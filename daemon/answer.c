@@ -21,7 +21,8 @@ void answer_free(struct answer *a)
 	answer_init(a);
 }
 
-/* Room for `more` bytes, their NUL and the note; false: the answer has its full size, or there is no memory. */
+/* Room for `more` bytes, their NUL and the note; false: the answer has its full size, or there is
+ * no memory. */
 static bool make_room(struct answer *a, size_t more)
 {
 	size_t need = a->len + more + sizeof cut_note, capacity = a->capacity;

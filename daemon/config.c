@@ -36,8 +36,7 @@ static bool is_blank(int ch)
 	return ch == ' ' || ch == '\t' || ch == '\r' || ch == '\v' || ch == '\f';
 }
 
-/* Reads one line without its end, its comment and the blanks before them. False: the file is at its
- * end. */
+/* Reads one line without comment, end and the blanks before them. False: the file is at its end. */
 static bool read_line(struct reader *r)
 {
 	bool comment = false, after_blank = true, any = false, only_blanks = true;
@@ -140,8 +139,7 @@ static bool check_line(struct reader *r)
 	return false;
 }
 
-/* fgets for inih. What is not an assignment becomes an empty line: the reader follows the sections
- * itself. */
+/* fgets for inih. All but assignments becomes an empty line: sections are followed here. */
 static char *next_line(char *out, int size, void *arg)
 {
 	struct reader *r = arg;

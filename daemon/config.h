@@ -23,8 +23,7 @@ struct config {
 	char control_group[32];   /* empty: the group the daemon runs in */
 	uint32_t control_mode;
 
-	/* Where each value came from: by the place its section has in proxy, and by its key's place
-	 * in the schema. */
+	/* Where each value came from, by the place of its section and of its key in the schema. */
 	unsigned n_files;
 	char files[CONFIG_FILES][CONFIG_FILE_NAME];
 	struct config_origin origins[CONFIG_PLACES][CONFIG_KEYS];
@@ -38,7 +37,6 @@ struct config {
  */
 bool config_load(struct config *c, const struct config *previous, const char *path,
 		 struct config_errors *errors);
-/* Every section in force with every key, defaults included, and whence as a comment. It can be
- * loaded again. */
+/* Every key in force, defaults included, and whence as a comment. It can be loaded again. */
 void config_dump(const struct config *c, FILE *out);
 #endif

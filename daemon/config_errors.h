@@ -1,5 +1,4 @@
-/* config_errors: everything that is wrong with a configuration, in the order of its files and
- * lines. */
+/* config_errors: all that is wrong with a configuration, in the order of its files and lines. */
 #ifndef CONFIG_ERRORS_H
 #define CONFIG_ERRORS_H
 #include <stdarg.h>

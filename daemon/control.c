@@ -144,7 +144,8 @@ static void accept_peer(struct control *c, struct peer *p)
 		close_peer(p);
 }
 
-/* When all places are taken nobody is accepted: libuv then stops listening until uv_accept is called again. */
+/* When all places are taken nobody is accepted: libuv then stops listening until uv_accept is
+ * called again. */
 static void on_knock(uv_stream_t *listener, int status)
 {
 	struct control *c = listener->data;

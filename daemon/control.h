@@ -1,5 +1,6 @@
 /*
- * control: the local socket by which coap-guardctl asks. One line in, one answer out, then it closes:
+ * control: the local socket by which coap-guardctl asks. One line in, one answer out, then it
+ * closes:
  *
  *   COMMAND [WORD...] newline      at most CONTROL_LINE bytes, within 5 s
  *   "ok" or "error TEXT" newline   then the body
@@ -8,7 +9,7 @@
 #define CONTROL_H
 #include "answer.h"
 
-#define CONTROL_LINE 512
+#define CONTROL_LINE  512
 #define CONTROL_PEERS 8
 
 struct control;
@@ -24,12 +25,13 @@ struct control_config {
 };
 
 /*
- * A socket file left behind by a dead daemon is replaced; -EADDRINUSE: somebody answers there; -EEXIST: it is no socket;
- * -ENOKEY: there is no such group, -EPERM: the socket may not be given to it (in both cases *out works, for the owner
- * alone). Else 0 or -errno, and *out is NULL.
+ * A socket file left behind by a dead daemon is replaced; -EADDRINUSE: somebody answers there;
+ * -EEXIST: it is no socket; -ENOKEY: there is no such group, -EPERM: the socket may not be given to
+ * it (in both cases *out works, for the owner alone). Else 0 or -errno, and *out is NULL.
  */
 int control_create(struct control **out, struct uv_loop_s *loop, const struct control_config *cfg);
-/* NULL is harmless to both; the loop must turn once more before control_free. Removes the socket file. */
+/* NULL is harmless to both; the loop must turn once more before control_free. Removes the socket
+ * file. */
 void control_close(struct control *c);
 void control_free(struct control *c);
 #endif

@@ -114,8 +114,8 @@ static int prepare_places(struct daemon *d, const struct config *c, char *text, 
 	places_from(&places, c);
 	error = udp_prepare(d->udp, places.list, places.count, &failed);
 	if (error)
-		snprintf(text, size, "[listen %s] cannot listen on %s%s%s: %s", places.names[failed],
-			 addr_format(&places.list[failed].bind, address),
+		snprintf(text, size, "[listen %s] cannot listen on %s%s%s: %s",
+			 places.names[failed], addr_format(&places.list[failed].bind, address),
 			 places.list[failed].interface[0] ? " at " : "",
 			 places.list[failed].interface, strerror(-error));
 	return error;

@@ -1,4 +1,5 @@
-/* daemon: all there is, hanging from one struct in main: the engine, its sockets, and the people who watch it. */
+/* daemon: all there is, hanging from one struct in main: the engine, its sockets, and the people
+ * who watch it. */
 #ifndef DAEMON_H
 #define DAEMON_H
 #include "config.h"
@@ -39,12 +40,14 @@ struct daemon {
 /* What no key alone can get wrong. False: text says what and how to mend it. */
 bool daemon_config_fits(const struct config *c, char *text, size_t size);
 
-/* Opens everything for d->config, in force already; 0 or an exit code of sysexits.h, said in the log. */
+/* Opens everything for d->config, in force already; 0 or an exit code of sysexits.h, said in the
+ * log. */
 int daemon_open(struct daemon *d);
-int daemon_run(struct daemon *d); /* until told to stop; as above */
+int daemon_run(struct daemon *d);    /* until told to stop; as above */
 void daemon_close(struct daemon *d); /* also after a daemon_open that failed */
 
-/* A transaction: the new configuration as a whole, or the old one stays. False: d->reload.text says why. */
+/* A transaction: the new configuration as a whole, or the old one stays. False: d->reload.text says
+ * why. */
 bool daemon_reload(struct daemon *d, tstamp now);
 
 /* Begins a trace file. 0 or -errno. */

@@ -41,8 +41,7 @@ void draft_complain(struct draft *d, struct draft_section *s, const char *key,
 		    struct config_origin at, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
 
-/* The section for a header "[word name]", new or met before; NULL: it was complained about and its
- * keys don't count. */
+/* The section of a header "[word name]", new or met before; NULL: complained of. */
 struct draft_section *draft_open(struct draft *d, const char *word, const char *name,
 				 struct config_origin at);
 void draft_put(struct draft *d, struct draft_section *s, const char *key, const char *value,

@@ -43,7 +43,8 @@ static bool daemon_runs(void)
 
 static void say_unreachable(const char *path, int error)
 {
-	fprintf(stderr, "coap-guardctl: cannot reach the daemon at %s: %s\n", path, strerror(error));
+	fprintf(stderr, "coap-guardctl: cannot reach the daemon at %s: %s\n", path,
+		strerror(error));
 	if (error == EACCES)
 		fputs("coap-guardctl: the socket belongs to the group in [control] group; join it, "
 		      "or become root\n",

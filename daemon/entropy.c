@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Without randomness every hash key and every proof could be guessed: better no guard than such a guard. */
+/* Without randomness every hash key and every proof could be guessed: better no guard than such a
+ * guard. */
 static void draw(uint8_t *out, size_t len)
 {
 	assert(len <= INT32_MAX);

@@ -1,4 +1,5 @@
-/* entropy: the operating system's randomness as a struct rng, drawn in blocks so that one request costs a copy. */
+/* entropy: the operating system's randomness as a struct rng, drawn in blocks so that one request
+ * costs a copy. */
 #ifndef ENTROPY_H
 #define ENTROPY_H
 #include "base/rng.h"

@@ -19,38 +19,35 @@ struct options {
 	enum { ASK, VERSION, HELP } what;
 };
 
-static const char help[] =
-	"Usage: coap-guardctl [-s SOCKET] [--json|--tsv] COMMAND\n"
-	"\n"
-	"  status            one screen\n"
-	"  links             the constrained links and their queues\n"
-	"  servers           the protected servers\n"
-	"  clients           who is known, and in which standing\n"
-	"  counters          every verdict and every refusal, counted\n"
-	"  why ADDRESS       what the guard thinks of an address, in sentences\n"
-	"  forget ADDRESS    drop all that is known of it\n"
-	"  metrics           the same numbers for Prometheus\n"
-	"  reload            read the configuration again\n"
-	"  trace on FILE     write every datagram and verdict to a new file\n"
-	"  trace off\n"
-	"\n"
-	"  -s, --socket SOCKET   of the daemon (" SOCKET_DEFAULT ")\n"
-	"      --json, --tsv     for programs; of tables and of status\n"
-	"  -V, --version\n"
-	"  -h, --help\n"
-	"\n"
-	"Exit status: 0 good, 1 the daemon refused, 64 wrong usage, 69 the daemon cannot be reached.\n";
+static const char help[] = "Usage: coap-guardctl [-s SOCKET] [--json|--tsv] COMMAND\n"
+			   "\n"
+			   "  status            one screen\n"
+			   "  links             the constrained links and their queues\n"
+			   "  servers           the protected servers\n"
+			   "  clients           who is known, and in which standing\n"
+			   "  counters          every verdict and every refusal, counted\n"
+			   "  why ADDRESS       what the guard thinks of an address, in sentences\n"
+			   "  forget ADDRESS    drop all that is known of it\n"
+			   "  metrics           the same numbers for Prometheus\n"
+			   "  reload            read the configuration again\n"
+			   "  trace on FILE     write every datagram and verdict to a new file\n"
+			   "  trace off\n"
+			   "\n"
+			   "  -s, --socket SOCKET   of the daemon (" SOCKET_DEFAULT ")\n"
+			   "      --json, --tsv     for programs; of tables and of status\n"
+			   "  -V, --version\n"
+			   "  -h, --help\n"
+			   "\n"
+			   "Exit status: 0 good, 1 the daemon refused, 64 wrong usage, 69 the "
+			   "daemon cannot be reached.\n";
 
 /* False: said on stderr. */
 static bool read_options(struct options *o, int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "socket", required_argument, NULL, 's' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "tsv", no_argument, NULL, 't' },
-		{ "version", no_argument, NULL, 'V' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 },
+		{ "socket", required_argument, NULL, 's' }, { "json", no_argument, NULL, 'j' },
+		{ "tsv", no_argument, NULL, 't' },          { "version", no_argument, NULL, 'V' },
+		{ "help", no_argument, NULL, 'h' },         { 0 },
 	};
 	int option;
 
@@ -119,8 +116,8 @@ static int print_sentences(const struct options *o, const char *request)
 static int print_status(const struct options *o, const char *request)
 {
 	(void)request;
-	return o->format == FORMAT_JSON ? screen_json(o->socket, stdout) :
-					  screen_print(o->socket, stdout, o->colour);
+	return o->format == FORMAT_JSON ? screen_json(o->socket, stdout)
+					: screen_print(o->socket, stdout, o->colour);
 }
 
 enum shape { SHAPE_TEXT, SHAPE_TABLE, SHAPE_SENTENCES, SHAPE_STATUS };
@@ -197,8 +194,9 @@ int main(int argc, char **argv)
 		c = find_command(request);
 	if (c)
 		return run(&o, request, c);
-	fputs(optind == argc ? help : "coap-guardctl: unknown command, or its argument is missing\n"
-				      "Try coap-guardctl --help\n",
+	fputs(optind == argc ? help
+			     : "coap-guardctl: unknown command, or its argument is missing\n"
+			       "Try coap-guardctl --help\n",
 	      stderr);
 	return EX_USAGE;
 }

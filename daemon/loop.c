@@ -35,8 +35,8 @@ static void on_deadline(uv_timer_t *timer)
 }
 
 /*
- * libuv counts in whole milliseconds: rounded up, so that the deadline has come when we wake. At least one: a deadline
- * in the past must not make the loop spin.
+ * libuv counts in whole milliseconds: rounded up, so that the deadline has come when we wake. At
+ * least one: a deadline in the past must not make the loop spin.
  */
 static void arm(struct loop *l, tstamp deadline)
 {
@@ -87,26 +87,6 @@ static void init_handles(struct loop *l)
 	}
 }
 
-struct loop *loop_create(const struct loop_events *events)
-{
-	struct loop *l = calloc(1, sizeof *l);
-
-	if (!l)
-		return NULL;
-	if (uv_loop_init(&l->uv) != 0) {
-		free(l);
-		return NULL;
-	}
-	l->events = *events;
-	init_handles(l);
-	return l;
-}
-
-struct uv_loop_s *loop_uv(struct loop *l)
-{
-	return &l->uv;
-}
-
 static int catch_signals(struct loop *l)
 {
 	static const int numbers[SIGNALS] = {
@@ -120,25 +100,6 @@ static int catch_signals(struct loop *l)
 	for (unsigned i = 0; i < SIGNALS && !error; i++)
 		error = uv_signal_start(&l->signals[i], on_signal, numbers[i]);
 	return error;
-}
-
-int loop_run(struct loop *l, uint64_t watchdog)
-{
-	uint64_t ms = watchdog / TSTAMP_MS;
-	int error = catch_signals(l);
-
-	if (!error && ms > 0)
-		error = uv_timer_start(&l->watchdog, on_watchdog, ms, ms);
-	if (!error)
-		error = uv_prepare_start(&l->turn_end, on_turn_end);
-	if (!error)
-		uv_run(&l->uv, UV_RUN_DEFAULT);
-	return error;
-}
-
-void loop_stop(struct loop *l)
-{
-	uv_stop(&l->uv);
 }
 
 void loop_free(struct loop *l)
@@ -155,9 +116,52 @@ void loop_free(struct loop *l)
 	free(l);
 }
 
+struct loop *loop_create(const struct loop_events *events)
+{
+	struct loop *l = calloc(1, sizeof *l);
+
+	if (!l)
+		return NULL;
+	if (uv_loop_init(&l->uv) != 0) {
+		free(l);
+		return NULL;
+	}
+	l->events = *events;
+	init_handles(l);
+	if (catch_signals(l) == 0)
+		return l;
+	loop_free(l);
+	return NULL;
+}
+
+struct uv_loop_s *loop_uv(struct loop *l)
+{
+	return &l->uv;
+}
+
+int loop_run(struct loop *l, uint64_t watchdog)
+{
+	uint64_t ms = watchdog / TSTAMP_MS;
+	int error = 0;
+
+	if (ms > 0)
+		error = uv_timer_start(&l->watchdog, on_watchdog, ms, ms);
+	if (!error)
+		error = uv_prepare_start(&l->turn_end, on_turn_end);
+	if (!error)
+		uv_run(&l->uv, UV_RUN_DEFAULT);
+	return error;
+}
+
+void loop_stop(struct loop *l)
+{
+	uv_stop(&l->uv);
+}
+
 const char *loop_built_with(void)
 {
-	return TEXT_OF(UV_VERSION_MAJOR) "." TEXT_OF(UV_VERSION_MINOR) "." TEXT_OF(UV_VERSION_PATCH);
+	return TEXT_OF(UV_VERSION_MAJOR) "." TEXT_OF(UV_VERSION_MINOR) "." TEXT_OF(
+		UV_VERSION_PATCH);
 }
 
 const char *loop_runs_with(void)

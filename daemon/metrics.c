@@ -63,8 +63,8 @@ static void put_daemon(struct exposition *e, const struct daemon *d)
 	put_sample(e, "coapguard_config_last_reload_successful", "gauge",
 		   "0 while the last reload failed and the old configuration runs.", "",
 		   d->reload.result != RELOAD_FAILED);
-	put_sample(e, "process_resident_memory_bytes", "gauge", "Resident memory size in bytes.", "",
-		   resident_bytes());
+	put_sample(e, "process_resident_memory_bytes", "gauge", "Resident memory size in bytes.",
+		   "", resident_bytes());
 }
 
 static void put_datagrams(struct exposition *e, const struct udp_counters *c)
@@ -74,12 +74,13 @@ static void put_datagrams(struct exposition *e, const struct udp_counters *c)
 		uint64_t value;
 	} rows[] = {
 		{ "coapguard_datagrams_received_total", "Datagrams read.", c->received },
-		{ "coapguard_datagrams_truncated_total", "Datagrams over max-datagram, not looked at.",
-		  c->truncated },
+		{ "coapguard_datagrams_truncated_total",
+		  "Datagrams over max-datagram, not looked at.", c->truncated },
 		{ "coapguard_datagrams_overflowed_total",
 		  "Datagrams the kernel's queue lost before they were read.", c->overflowed },
 		{ "coapguard_datagrams_sent_total", "Datagrams sent.", c->sent },
-		{ "coapguard_datagrams_dropped_total", "Datagrams the kernel did not take.", c->unsent },
+		{ "coapguard_datagrams_dropped_total", "Datagrams the kernel did not take.",
+		  c->unsent },
 	};
 
 	for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++)

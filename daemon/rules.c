@@ -110,8 +110,7 @@ static void check_twin(struct draft *d, unsigned place, unsigned other)
 			       "\"%s\" is the host of [server %s] already", a->uri_host, b->name);
 }
 
-/* Compares each server with those before it in the files: the later one is the one to complain of.
- */
+/* Compares each server with those before it in the files: the later one is complained of. */
 static void check_twins(struct draft *d)
 {
 	for (unsigned i = 0; i < d->n_sections; i++) {

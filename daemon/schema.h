@@ -1,5 +1,4 @@
-/* schema: the one table of sections and keys. Parser, dump, documentation and completion come from
- * it. */
+/* schema: the one table of sections and keys. Parser, dump and documentation follow it. */
 #ifndef SCHEMA_H
 #define SCHEMA_H
 #include "value.h"
@@ -22,8 +21,8 @@ enum schema_section {
 struct schema_key {
 	enum schema_section section;
 	const char *key;
-	size_t offset, stride; /* of the value for the section's first place in struct config; from
-				  place to place */
+	size_t offset; /* of the value in struct config, for the section's first place */
+	size_t stride; /* to the next place */
 	struct value_rule rule;
 	bool reloadable;
 	const char *fallback; /* the default as written; NULL: see `text` */
@@ -37,8 +36,8 @@ extern const unsigned schema_count;
 
 const char *schema_word(enum schema_section s);
 bool schema_is_named(enum schema_section s); /* [listen NAME] rather than [guard] */
-unsigned
-schema_places(enum schema_section s); /* sections of that kind at most; for listen: addresses */
+/* How many sections of that kind there may be; for listen: how many addresses. */
+unsigned schema_places(enum schema_section s);
 /* False: no such section. */
 bool schema_section(const char *word, enum schema_section *out);
 /* The name at a place of a named section; empty: the place is free. */
@@ -50,8 +49,7 @@ const char *schema_names(const struct config *c, enum schema_section s, char out
 
 const struct schema_key *schema_find(enum schema_section s, const char *key); /* NULL: none */
 bool schema_is_repeatable(const struct schema_key *k);
-/* False: not such a value; nothing was stored. References need the named section to have its place.
- */
+/* False: not such a value; nothing was stored. A section referred to must have its place. */
 bool schema_set(const struct schema_key *k, struct config *c, unsigned place, const char *text);
 /* The value as it would be written. Returns out. */
 const char *schema_get(const struct schema_key *k, const struct config *c, unsigned place,

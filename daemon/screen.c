@@ -71,8 +71,9 @@ static void print_reload(const struct table *s, FILE *out, bool colour)
 
 static void print_facts(const struct table *s, FILE *out)
 {
-	fprintf(out, "datagrams: %s received, %s sent; lost: %s too long, %s before they were read, "
-		     "%s not sent\n",
+	fprintf(out,
+		"datagrams: %s received, %s sent; lost: %s too long, %s before they were read, "
+		"%s not sent\n",
 		table_find(s, 0, "received"), table_find(s, 0, "sent"),
 		table_find(s, 0, "truncated"), table_find(s, 0, "overflowed"),
 		table_find(s, 0, "dropped"));
@@ -89,24 +90,18 @@ static void print_part(const struct table *t, const char *title, FILE *out, bool
 		table_print(t, out, "  ", false);
 }
 
-/* Verdicts that let a request pass, and what is no loss to anybody. */
-static bool is_refusal(const char *name)
+/* What was passed on, or answered once already, is no loss to anybody. */
+static bool is_refusal(const struct table *t, unsigned row)
 {
-	static const char *const passed[] = {
-		"open",	       "shared",    "authenticated", "trusted",	  "tentative", "moved",
-		"reachable",   "unknown",   "plain-allowed", "follow-up", "duplicate",
-	};
+	const char *action = table_find(t, row, "action");
 
-	for (unsigned i = 0; i < sizeof passed / sizeof passed[0]; i++) {
-		if (strcmp(name, passed[i]) == 0)
-			return false;
-	}
-	return true;
+	return strcmp(action, "forward") != 0 && strcmp(action, "queue") != 0 &&
+	       strcmp(table_find(t, row, "reason"), "duplicate") != 0;
 }
 
 static unsigned long long count_of(const struct table *t, unsigned row)
 {
-	return strtoull(table_cell(t, row, 1), NULL, 10);
+	return strtoull(table_find(t, row, "count"), NULL, 10);
 }
 
 /* The row with the highest count below (count, row) `under`, or t->rows. */
@@ -118,7 +113,7 @@ static unsigned next_refusal(const struct table *t, unsigned under)
 		bool below = under == t->rows || count_of(t, i) < count_of(t, under) ||
 			     (count_of(t, i) == count_of(t, under) && i > under);
 
-		if (below && count_of(t, i) > 0 && is_refusal(table_cell(t, i, 0)) &&
+		if (below && count_of(t, i) > 0 && is_refusal(t, i) &&
 		    (best == t->rows || count_of(t, i) > count_of(t, best)))
 			best = i;
 	}
@@ -132,8 +127,9 @@ static void print_refusals(const struct table *t, FILE *out, bool colour)
 	fprintf(out, "\n%smost frequent refusals%s%s\n", colour ? "\033[1m" : "",
 		row == t->rows ? ": none" : "", colour ? "\033[0m" : "");
 	for (unsigned i = 0; i < TOP && row < t->rows; i++) {
-		fprintf(out, "  %10s  %-16s %s\n", table_cell(t, row, 1), table_cell(t, row, 0),
-			table_cell(t, row, 2));
+		fprintf(out, "  %10llu  %-10s %s: %s\n", count_of(t, row),
+			table_find(t, row, "server"), table_find(t, row, "action"),
+			table_find(t, row, "meaning"));
 		row = next_refusal(t, row);
 	}
 }

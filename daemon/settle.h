@@ -1,5 +1,4 @@
-/* settle: from what the files say to a configuration: places for sections, values for keys,
- * defaults for the rest. */
+/* settle: makes a configuration of a draft: places for sections, values or defaults for keys. */
 #ifndef SETTLE_H
 #define SETTLE_H
 struct draft;

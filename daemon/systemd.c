@@ -21,7 +21,8 @@ static bool manager_address(struct systemd *s, const char *text)
 	if (text[0] == '@')
 		s->manager.sun_path[0] = '\0';
 	/* An abstract name ends with its length, a path with its NUL. */
-	s->manager_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len + (text[0] == '/'));
+	s->manager_len =
+		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + len + (text[0] == '/'));
 	return true;
 }
 

@@ -1,4 +1,5 @@
-/* systemd: the service manager's notification protocol (sd_notify(3)). Without a manager every call does nothing. */
+/* systemd: the service manager's notification protocol (sd_notify(3)). Without a manager every call
+ * does nothing. */
 #ifndef SYSTEMD_H
 #define SYSTEMD_H
 #include "base/tstamp.h"
@@ -17,7 +18,8 @@ void systemd_open(struct systemd *s);
 void systemd_close(struct systemd *s);
 
 void systemd_ready(struct systemd *s, const char *status);
-void systemd_reloading(struct systemd *s, tstamp now); /* now: CLOCK_MONOTONIC; systemd_ready ends it */
+void systemd_reloading(struct systemd *s,
+		       tstamp now); /* now: CLOCK_MONOTONIC; systemd_ready ends it */
 void systemd_stopping(struct systemd *s);
 void systemd_status(struct systemd *s, const char *status);
 void systemd_ping(struct systemd *s);

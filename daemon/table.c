@@ -103,8 +103,8 @@ void table_free(struct table *t)
 
 const char *table_cell(const struct table *t, unsigned row, unsigned column)
 {
-	return row < t->rows && column < t->columns ? t->cells[(size_t)row * t->columns + column] :
-						      "";
+	return row < t->rows && column < t->columns ? t->cells[(size_t)row * t->columns + column]
+						    : "";
 }
 
 const char *table_find(const struct table *t, unsigned row, const char *name)
@@ -158,8 +158,8 @@ static int column_width(const struct table *t, unsigned column)
 	size_t width = strlen(t->heads[column].name);
 
 	for (unsigned row = 0; row < t->rows; row++) {
-		size_t len =
-			strlen(table_human(t->heads[column].kind, table_cell(t, row, column), human));
+		size_t len = strlen(
+			table_human(t->heads[column].kind, table_cell(t, row, column), human));
 
 		width = len > width ? len : width;
 	}

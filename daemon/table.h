@@ -1,4 +1,5 @@
-/* table: a table of the control socket (a line of name:kind cells, then rows, cells apart by tabs), read and rendered. */
+/* table: a table of the control socket (a line of name:kind cells, then rows, cells apart by tabs),
+ * read and rendered. */
 #ifndef TABLE_H
 #define TABLE_H
 #include <stdbool.h>
@@ -18,7 +19,8 @@ struct table {
 	const char *note;   /* a last line that is no row, or NULL */
 };
 
-/* Cuts `text` up in place; it must live as long as the table. False: it is no table, or no memory. */
+/* Cuts `text` up in place; it must live as long as the table. False: it is no table, or no memory.
+ */
 bool table_parse(struct table *t, char *text);
 void table_free(struct table *t);
 
@@ -32,6 +34,6 @@ const char *table_human(enum table_kind kind, const char *cell, char out[TABLE_H
 
 /* Columns aligned, numbers to the right. */
 void table_print(const struct table *t, FILE *out, const char *indent, bool colour);
-void table_print_json(const struct table *t, FILE *out);        /* an array of objects */
+void table_print_json(const struct table *t, FILE *out);                   /* an array of objects */
 void table_print_json_row(const struct table *t, unsigned row, FILE *out); /* one object */
 #endif

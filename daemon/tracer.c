@@ -60,7 +60,8 @@ static void put_config(struct tracer *t, const char *config)
 	}
 }
 
-/* O_EXCL and O_NOFOLLOW: whoever may steer the guard must not thereby write over the files of its user. */
+/* O_EXCL and O_NOFOLLOW: whoever may steer the guard must not thereby write over the files of its
+ * user. */
 static int create(const char *path, FILE **file)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_APPEND | O_CLOEXEC, 0600);

@@ -1,6 +1,6 @@
 /*
- * tracer: every input, every output and every verdict as one line of text, so that what happened in the field can be
- * run again.
+ * tracer: every input, every output and every verdict as one line of text, so that what happened in
+ * the field can be run again.
  *
  *   conf <line of the configuration>
  *   <seconds>.<nanoseconds> in client|device <local> <remote> <hex>
@@ -27,8 +27,8 @@ struct tracer {
 
 void tracer_init(struct tracer *t);
 /*
- * Creates the file and begins; config is the whole configuration as text. 0 or -errno: -EINVAL when path is not
- * absolute, -EBUSY when a trace runs. A file that exists is never touched.
+ * Creates the file and begins; config is the whole configuration as text. 0 or -errno: -EINVAL when
+ * path is not absolute, -EBUSY when a trace runs. A file that exists is never touched.
  */
 int tracer_start(struct tracer *t, const char *path, const char *config);
 void tracer_stop(struct tracer *t, const char *why);
@@ -39,7 +39,8 @@ static inline bool tracer_on(const struct tracer *t)
 	return t->file != NULL;
 }
 
-/* Each does nothing while the tracer is off. It stops itself when the file is full or cannot be written. */
+/* Each does nothing while the tracer is off. It stops itself when the file is full or cannot be
+ * written. */
 void tracer_in(struct tracer *t, const struct path *from, struct bytes datagram, tstamp now);
 void tracer_out(struct tracer *t, const struct path *to, struct bytes datagram, tstamp now);
 void tracer_unreachable(struct tracer *t, const struct path *to, tstamp now);

@@ -2,6 +2,9 @@
 #include "udp_impl.h"
 #include <errno.h>
 #include <linux/errqueue.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <uv.h>
 
 #define TURN_MAX 4 /* batches read from one socket before the others get their turn */
 
@@ -87,7 +90,8 @@ static bool is_icmp_unreachable(struct msghdr *m)
 	       is_unreachable((int)e.ee_errno);
 }
 
-/* Empties the error queue; a client's ICMP errors are nobody's business (anybody can forge them). */
+/* Empties the error queue; a client's ICMP errors are nobody's business (anybody can forge them).
+ */
 static void drain_errors(struct socket *s)
 {
 	_Alignas(struct cmsghdr) uint8_t control[512];
@@ -109,20 +113,56 @@ static void drain_errors(struct socket *s)
 	getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &error, &len); /* reading clears it */
 }
 
-void udp_readable(uv_poll_t *poll, int status, int events)
+void udp_read(struct socket *s)
 {
-	struct socket *s = poll->data;
 	struct udp *u = s->udp;
 	int n = UDP_BATCH;
 
-	(void)events;
-	if (status < 0) { /* libuv's word for POLLERR, and it has stopped polling */
-		drain_errors(s);
-		uv_poll_start(poll, UV_READABLE, udp_readable);
-	}
 	for (unsigned i = 0; i < TURN_MAX && n == UDP_BATCH; i++)
 		n = read_batch(s);
 	u->events.received_all(u->events.arg);
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+	(void)events;
+	if (status < 0) { /* libuv's word for POLLERR, and it has stopped polling */
+		drain_errors(poll->data);
+		uv_poll_start(poll, UV_READABLE, on_readable);
+	}
+	udp_read(poll->data);
+}
+
+static uv_poll_t *poll_of(const struct socket *s)
+{
+	return &s->udp->polls[s - s->udp->sockets];
+}
+
+int udp_watch(struct socket *s)
+{
+	uv_poll_t *poll = poll_of(s);
+	int error = uv_poll_init(s->udp->loop, poll, s->fd);
+
+	if (error)
+		return error;
+	poll->data = s;
+	s->state = SOCKET_OPEN;
+	return uv_poll_start(poll, UV_READABLE, on_readable);
+}
+
+static void on_closed(uv_handle_t *poll)
+{
+	struct socket *s = poll->data;
+
+	s->state = SOCKET_FREE;
+}
+
+void udp_unwatch(struct socket *s)
+{
+	udp_flush(s->udp); /* the batch may hold datagrams for it */
+	uv_close((uv_handle_t *)poll_of(s), on_closed);
+	close(s->fd); /* at once: from now on the address is the new sockets' */
+	s->state = SOCKET_CLOSING;
 }
 
 /* The exact place, or the one that listens to every address at that port. */
@@ -154,8 +194,8 @@ static bool may_go_on(int error)
 }
 
 /*
- * An error is either this datagram's own or one that ICMP brought for an earlier one: after the queue of errors is
- * emptied a second try tells.
+ * An error is either this datagram's own or one that ICMP brought for an earlier one: after the
+ * queue of errors is emptied a second try tells.
  */
 static void send_all(struct udp *u, struct socket *s, struct mmsghdr *m, unsigned count)
 {
@@ -236,4 +276,37 @@ void udp_send(struct udp *u, const struct path *to, struct bytes datagram)
 struct udp_counters udp_counters(const struct udp *u)
 {
 	return u->counters;
+}
+
+int udp_create(struct udp **out, struct uv_loop_s *loop, const struct udp_events *events)
+{
+	struct udp *u = calloc(1, sizeof *u);
+
+	*out = u;
+	if (!u)
+		return -ENOMEM;
+	u->polls = calloc(UDP_SOCKETS, sizeof *u->polls);
+	if (!u->polls)
+		return -ENOMEM;
+	u->loop = loop;
+	u->events = *events;
+	u->max_datagram = DGRAM_MAX;
+	return udp_open_device_legs(u);
+}
+
+void udp_close(struct udp *u)
+{
+	if (!u)
+		return;
+	for (unsigned i = 0; i < UDP_SOCKETS; i++) {
+		if (u->sockets[i].state == SOCKET_OPEN)
+			udp_unwatch(&u->sockets[i]);
+	}
+}
+
+void udp_free(struct udp *u)
+{
+	if (u)
+		free(u->polls);
+	free(u);
 }

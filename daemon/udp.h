@@ -1,6 +1,6 @@
 /*
- * udp: the sockets. Datagrams come in by recvmmsg and leave by sendmmsg, each with the local address it came to or leaves
- * from. Inside this door IPv4 is IPv4; outside it is ::ffff:a.b.c.d.
+ * udp: the sockets. Datagrams come in by recvmmsg and leave by sendmmsg, each with the local
+ * address it came to or leaves from. Inside this door IPv4 is IPv4; outside it is ::ffff:a.b.c.d.
  */
 #ifndef UDP_H
 #define UDP_H
@@ -29,23 +29,26 @@ struct udp_events {
 };
 
 struct udp_counters {
-	uint64_t received, truncated; /* truncated: longer than max_datagram, not counted as received */
-	uint64_t overflowed;          /* lost in the kernel's queue before we could read them */
-	uint64_t sent, unsent;        /* unsent: given up, the kernel would not take them */
+	uint64_t received;
+	uint64_t truncated;  /* longer than max_datagram; not counted as received */
+	uint64_t overflowed; /* lost in the kernel's queue before we could read them */
+	uint64_t sent;
+	uint64_t unsent; /* given up: the kernel would not take them */
 };
 
 /*
- * Opens one random-port socket per address family towards the devices. 0 or -errno; in both cases *out, unless NULL,
- * has to be closed, and freed when the loop has turned once more.
+ * Opens one random-port socket per address family towards the devices. 0 or -errno; in both cases
+ * *out, unless NULL, has to be closed, and freed when the loop has turned once more.
  */
 int udp_create(struct udp **out, struct uv_loop_s *loop, const struct udp_events *events);
 void udp_close(struct udp *u); /* NULL is harmless to both */
 void udp_free(struct udp *u);
 
 /*
- * A change of places in two steps: udp_prepare opens what is new and touches nothing else; then udp_commit closes what
- * is no longer wanted, or udp_abandon closes what was opened. A place that stays keeps its socket and what waits in it.
- * 0 or -errno, and *failed is the number of the place that could not be opened.
+ * A change of places in two steps: udp_prepare opens what is new and touches nothing else; then
+ * udp_commit closes what is no longer wanted, or udp_abandon closes what was opened. A place that
+ * stays keeps its socket and what waits in it. 0 or -errno, and *failed is the number of the place
+ * that could not be opened.
  */
 int udp_prepare(struct udp *u, const struct udp_place *places, unsigned count, unsigned *failed);
 void udp_commit(struct udp *u, size_t max_datagram);

@@ -4,15 +4,14 @@
 #include "udp.h"
 #include "base/dgram.h"
 #include "sockaddr.h"
-#include <uv.h>
 
-#define UDP_BATCH   64
-#define UDP_SOCKETS (2 * UDP_PLACES + 2) /* during a change the old and the new places, and the device leg */
+#define UDP_BATCH 64
+#define UDP_SOCKETS                                                                                \
+	(2 * UDP_PLACES + 2) /* during a change the old and the new places, and the device leg */
 
 enum socket_state { SOCKET_FREE, SOCKET_OPEN, SOCKET_CLOSING };
 
 struct socket {
-	uv_poll_t poll;
 	struct udp *udp;
 	enum socket_state state;
 	int fd, family;
@@ -33,16 +32,23 @@ struct parcel {
 };
 
 struct udp {
-	uv_loop_t *loop;
+	struct uv_loop_s *loop;
 	struct udp_events events;
 	struct udp_counters counters;
 	size_t max_datagram;
 	struct socket sockets[UDP_SOCKETS];
+	struct uv_poll_s *polls;  /* one for each socket, at the same place */
 	struct socket *device[2]; /* IPv6, IPv4 */
 	unsigned outgoing;
 	struct mmsghdr in_headers[UDP_BATCH], out_headers[UDP_BATCH], sorted[UDP_BATCH];
 	struct parcel in[UDP_BATCH], out[UDP_BATCH];
 };
 
-void udp_readable(uv_poll_t *poll, int status, int events); /* the uv_poll_cb of every socket */
+/* udp.c's: the only file of the three that knows the event loop. */
+int udp_watch(struct socket *s);    /* 0 or -errno; then the socket is open */
+void udp_unwatch(struct socket *s); /* and closes it */
+void udp_read(struct socket *s);    /* what waits in it, within bounds */
+
+/* udp_places.c's */
+int udp_open_device_legs(struct udp *u); /* 0 or -errno */
 #endif

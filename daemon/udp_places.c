@@ -18,12 +18,13 @@ static int set_family_options(const struct socket *s)
 	int error = 0;
 
 	if (s->family == AF_INET)
-		return set_flag(s->fd, IPPROTO_IP, s->leg == LEG_CLIENT ? IP_PKTINFO : IP_RECVERR, 1);
+		return set_flag(s->fd, IPPROTO_IP, s->leg == LEG_CLIENT ? IP_PKTINFO : IP_RECVERR,
+				1);
 	error = set_flag(s->fd, IPPROTO_IPV6, IPV6_V6ONLY, s->leg == LEG_DEVICE);
 	if (error)
 		return error;
-	return set_flag(s->fd, IPPROTO_IPV6,
-			s->leg == LEG_CLIENT ? IPV6_RECVPKTINFO : IPV6_RECVERR, 1);
+	return set_flag(s->fd, IPPROTO_IPV6, s->leg == LEG_CLIENT ? IPV6_RECVPKTINFO : IPV6_RECVERR,
+			1);
 }
 
 static int set_options(const struct socket *s, bool share)
@@ -49,32 +50,6 @@ static int bind_socket(const struct socket *s)
 	socklen_t len = sockaddr_from(&name, &s->place.bind, s->family);
 
 	return bind(s->fd, (struct sockaddr *)&name, len) == 0 ? 0 : -errno;
-}
-
-static void on_closed(uv_handle_t *poll)
-{
-	struct socket *s = poll->data;
-
-	s->state = SOCKET_FREE;
-}
-
-static void close_socket(struct socket *s)
-{
-	udp_flush(s->udp); /* the batch may hold datagrams for it */
-	uv_close((uv_handle_t *)&s->poll, on_closed);
-	close(s->fd); /* at once: from now on the address is the new sockets' */
-	s->state = SOCKET_CLOSING;
-}
-
-static int attach(struct socket *s)
-{
-	int error = uv_poll_init(s->udp->loop, &s->poll, s->fd);
-
-	if (error)
-		return error;
-	s->poll.data = s;
-	s->state = SOCKET_OPEN;
-	return uv_poll_start(&s->poll, UV_READABLE, udp_readable);
 }
 
 static struct socket *free_slot(struct udp *u)
@@ -103,7 +78,7 @@ static int open_socket(struct udp *u, enum leg leg, int family, const struct udp
 	if (!error)
 		error = bind_socket(s);
 	if (!error)
-		error = attach(s);
+		error = udp_watch(s);
 	if (error && s->state == SOCKET_FREE)
 		close(s->fd);
 	s->fresh = s->wanted = !error;
@@ -133,8 +108,8 @@ static struct socket *find_place(struct udp *u, const struct udp_place *place)
 }
 
 /*
- * An old and a new place may overlap ([::]:5683 and [::1]:5683) while both are open. SO_REUSEADDR lets them, and is off
- * otherwise: with it a second daemon could take our datagrams away.
+ * An old and a new place may overlap ([::]:5683 and [::1]:5683) while both are open. SO_REUSEADDR
+ * lets them, and is off otherwise: with it a second daemon could take our datagrams away.
  */
 static void share_addresses(struct udp *u, bool share)
 {
@@ -193,8 +168,8 @@ void udp_commit(struct udp *u, size_t max_datagram)
 
 		if (!is_listener(s) || s->wanted)
 			continue;
-		udp_readable(&s->poll, 0, UV_READABLE); /* what came before the change */
-		close_socket(s);
+		udp_read(s); /* what came before the change */
+		udp_unwatch(s);
 	}
 	u->max_datagram = max_datagram < DGRAM_MAX ? max_datagram : DGRAM_MAX;
 }
@@ -204,11 +179,11 @@ void udp_abandon(struct udp *u)
 	share_addresses(u, false);
 	for (unsigned i = 0; i < UDP_SOCKETS; i++) {
 		if (is_listener(&u->sockets[i]) && u->sockets[i].fresh)
-			close_socket(&u->sockets[i]);
+			udp_unwatch(&u->sockets[i]);
 	}
 }
 
-static int open_device_legs(struct udp *u)
+int udp_open_device_legs(struct udp *u)
 {
 	static const int families[] = { AF_INET6, AF_INET };
 	struct udp_place any = { .bind = { .port = 0 } }; /* random port, every address */
@@ -224,34 +199,4 @@ static int open_device_legs(struct udp *u)
 			return error;
 	}
 	return u->device[0] || u->device[1] ? 0 : -EAFNOSUPPORT;
-}
-
-int udp_create(struct udp **out, struct uv_loop_s *loop, const struct udp_events *events)
-{
-	struct udp *u = calloc(1, sizeof *u);
-	int error;
-
-	*out = u;
-	if (!u)
-		return -ENOMEM;
-	u->loop = loop;
-	u->events = *events;
-	u->max_datagram = DGRAM_MAX;
-	error = open_device_legs(u);
-	return error;
-}
-
-void udp_close(struct udp *u)
-{
-	if (!u)
-		return;
-	for (unsigned i = 0; i < UDP_SOCKETS; i++) {
-		if (u->sockets[i].state == SOCKET_OPEN)
-			close_socket(&u->sockets[i]);
-	}
-}
-
-void udp_free(struct udp *u)
-{
-	free(u);
 }

@@ -29,8 +29,7 @@ bool value_is_word(const char *text)
 	       strcmp(text, "..") != 0;
 }
 
-/* Segments of a URI path, not percent-encoded; "." and ".." may not be Uri-Path (RFC 7252 §5.10.1).
- */
+/* Segments, not percent-encoded. "." and ".." may not be Uri-Path (RFC 7252 §5.10.1). */
 static bool is_path(const char *text)
 {
 	if (!is_made_of(text, "-._~!$&'()*+,=:@/"))

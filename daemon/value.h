@@ -27,8 +27,7 @@ enum value_kind {
 	/* Stored as struct addr. */
 	VALUE_BIND,
 	VALUE_TARGET,
-	/* Stored as the place (one byte) of the section with that name; read and written by
-	   schema.c. */
+	/* Stored as the place (one byte) of the section with that name, by schema.c. */
 	VALUE_LINK,
 	VALUE_SERVER,
 };

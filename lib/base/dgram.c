@@ -1,10 +1,10 @@
 #include "base/dgram.h"
 #include <assert.h>
-#include <stdlib.h>
+#include "base/memory.h"
 
 bool dgram_pool_init(struct dgram_pool *p, uint32_t capacity)
 {
-	*p = (struct dgram_pool){ .all = calloc(capacity, sizeof *p->all), .capacity = capacity };
+	*p = (struct dgram_pool){ .all = memory_create(capacity, sizeof *p->all), .capacity = capacity };
 	list_init(&p->free);
 	if (!p->all)
 		return false;
@@ -15,7 +15,7 @@ bool dgram_pool_init(struct dgram_pool *p, uint32_t capacity)
 
 void dgram_pool_free(struct dgram_pool *p)
 {
-	free(p->all);
+	memory_free(p->all);
 	*p = (struct dgram_pool){ 0 };
 	list_init(&p->free);
 }

@@ -1,6 +1,6 @@
 #include "coap/dedup.h"
 #include <assert.h>
-#include <stdlib.h>
+#include "base/memory.h"
 
 #define WAYS 8
 
@@ -32,20 +32,20 @@ struct dedup {
 
 struct dedup *dedup_create(uint32_t entries, uint32_t log_bytes)
 {
-	struct dedup *d = calloc(1, sizeof *d);
+	struct dedup *d = memory_create(1, sizeof *d);
 	size_t buckets = 1;
 
 	while (buckets < entries / WAYS + (entries % WAYS != 0))
 		buckets *= 2;
 	if (!d || buckets > SIZE_MAX / sizeof *d->buckets) {
-		free(d);
+		memory_free(d);
 		return NULL;
 	}
 	d->mask = buckets - 1;
 	d->size = log_bytes ? log_bytes : 1;
 	d->head = 2 * d->size; /* so that position 0 is one that was overwritten */
-	d->buckets = aligned_alloc(64, buckets * sizeof *d->buckets);
-	d->log = malloc(log_bytes ? log_bytes : 1);
+	d->buckets = memory_create(1, buckets * sizeof *d->buckets);
+	d->log = memory_create(1, log_bytes ? log_bytes : 1);
 	if (!d->buckets || !d->log) {
 		dedup_free(d);
 		return NULL;
@@ -58,9 +58,9 @@ void dedup_free(struct dedup *d)
 {
 	if (!d)
 		return;
-	free(d->buckets);
-	free(d->log);
-	free(d);
+	memory_free(d->buckets);
+	memory_free(d->log);
+	memory_free(d);
 }
 
 static struct bucket_of_eight *bucket_for(const struct dedup *d, uint64_t key)

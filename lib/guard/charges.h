@@ -5,7 +5,7 @@
 #ifndef CHARGES_H
 #define CHARGES_H
 #include "base/tstamp.h"
-#include <stdlib.h>
+#include "base/memory.h"
 
 #define CHARGES_SHELF 8
 #define CHARGES_UNIT  (16 * TSTAMP_MS) /* of the clock below: it turns over after two years */
@@ -46,13 +46,13 @@ static inline int charges_init(struct charges *c, uint32_t places, uint64_t memo
 {
 	c->mask = charges_shelves(places) - 1;
 	c->memory = memory;
-	c->places = calloc(1, charges_memory(places));
+	c->places = memory_create(1, charges_memory(places));
 	return c->places ? 0 : -1;
 }
 
 static inline void charges_free(struct charges *c)
 {
-	free(c->places);
+	memory_free(c->places);
 }
 
 static inline uint32_t charges_clock(tstamp now)

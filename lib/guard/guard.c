@@ -2,7 +2,7 @@
 #include "guard/guard_impl.h"
 #include "guard/judge.h"
 #include "guard/settle.h"
-#include <stdlib.h>
+#include "base/memory.h"
 
 #define SKETCH_LEVELS 3
 
@@ -67,7 +67,7 @@ static void cost_from_policy(struct guard *g)
 
 struct guard *guard_create(const struct policy *policy, uint32_t requests, const uint8_t secret[32], tstamp now)
 {
-	struct guard *g = calloc(1, sizeof *g);
+	struct guard *g = memory_create(1, sizeof *g);
 	struct ratelimit_config sketches[] = { request_sketch(policy), reply_sketch(policy), guess_sketch(policy) };
 	struct siphash_key k, echo_secret = derive(secret, 3);
 
@@ -107,7 +107,7 @@ void guard_free(struct guard *g)
 		ratelimit_free(g->replies);
 		ratelimit_free(g->guesses);
 	}
-	free(g);
+	memory_free(g);
 }
 
 static void forget_server(struct guard *g, uint8_t server)

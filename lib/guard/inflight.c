@@ -1,6 +1,6 @@
 #include "guard/inflight.h"
 #include "guard/policy.h"
-#include <stdlib.h>
+#include "base/memory.h"
 
 #define NONE UINT32_MAX
 
@@ -33,14 +33,14 @@ size_t inflight_memory(uint32_t capacity)
 
 struct inflight *inflight_create(uint32_t capacity)
 {
-	struct inflight *f = calloc(1, sizeof *f);
+	struct inflight *f = memory_create(1, sizeof *f);
 
 	if (!f)
 		return NULL;
 	f->capacity = capacity;
 	f->mask = chain_count(capacity) - 1;
-	f->places = calloc(capacity, sizeof *f->places);
-	f->chains = malloc((f->mask + 1ULL) * sizeof *f->chains);
+	f->places = memory_create(capacity, sizeof *f->places);
+	f->chains = memory_create(1, (f->mask + 1ULL) * sizeof *f->chains);
 	if (!f->places || !f->chains) {
 		inflight_free(f);
 		return NULL;
@@ -54,10 +54,10 @@ struct inflight *inflight_create(uint32_t capacity)
 void inflight_free(struct inflight *f)
 {
 	if (f) {
-		free(f->places);
-		free(f->chains);
+		memory_free(f->places);
+		memory_free(f->chains);
 	}
-	free(f);
+	memory_free(f);
 }
 
 static uint32_t *chain(const struct inflight *f, uint64_t relation, uint64_t piv)

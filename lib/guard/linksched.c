@@ -1,7 +1,7 @@
 #include "guard/linksched.h"
 
 #include <assert.h>
-#include <stdlib.h>
+#include "base/memory.h"
 
 #define CLASSES 3
 
@@ -158,7 +158,7 @@ static struct dgram *choose(const struct linksched *q, tstamp now, bool *entitle
 
 struct linksched *linksched_create(const struct linksched_config *cfg)
 {
-	struct linksched *q = calloc(1, sizeof *q);
+	struct linksched *q = memory_create(1, sizeof *q);
 
 	if (!q)
 		return NULL;
@@ -170,7 +170,7 @@ struct linksched *linksched_create(const struct linksched_config *cfg)
 
 void linksched_free(struct linksched *q)
 {
-	free(q);
+	memory_free(q);
 }
 
 void linksched_retune(struct linksched *q, const struct linksched_config *cfg)

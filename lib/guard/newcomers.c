@@ -3,7 +3,7 @@
 #include "guard/tally.h"
 
 #include <assert.h>
-#include <stdlib.h>
+#include "base/memory.h"
 #include <string.h>
 
 #define LEVELS 3
@@ -215,7 +215,7 @@ static void charge(struct newcomers *n, const struct waiting *w, tstamp now)
 struct newcomers *newcomers_create(const struct newcomers_config *cfg,
 				   const struct siphash_key *key, uint64_t seed)
 {
-	struct newcomers *n = calloc(1, sizeof *n);
+	struct newcomers *n = memory_create(1, sizeof *n);
 	bool ok;
 
 	if (!n)
@@ -223,7 +223,7 @@ struct newcomers *newcomers_create(const struct newcomers_config *cfg,
 	n->cfg = *cfg;
 	n->key = *key;
 	n->random = seed;
-	n->waiting = calloc(cfg->capacity, sizeof *n->waiting);
+	n->waiting = memory_create(cfg->capacity, sizeof *n->waiting);
 	ok = n->waiting && charges_init(&n->charges, cfg->charges, cfg->memory) == 0 &&
 	     tally_init(&n->kinds, cfg->capacity) == 0;
 	for (unsigned level = 0; level < LEVELS; level++)
@@ -241,9 +241,9 @@ void newcomers_free(struct newcomers *n)
 	for (unsigned level = 0; level < LEVELS; level++)
 		tally_free(&n->tally[level]);
 	tally_free(&n->kinds);
-	free(n->waiting);
+	memory_free(n->waiting);
 	charges_free(&n->charges);
-	free(n);
+	memory_free(n);
 }
 
 size_t newcomers_memory(const struct newcomers_config *cfg)

@@ -1,7 +1,7 @@
 #include "guard/ratelimit.h"
 
 #include <assert.h>
-#include <stdlib.h>
+#include "base/memory.h"
 
 /*
  * A cell is a leaky bucket as the time at which it will be empty (GCRA). All levels share the
@@ -133,15 +133,15 @@ static void clamp(struct ratelimit *r, const struct pair *p, tstamp now)
 struct ratelimit *ratelimit_create(const struct ratelimit_config *cfg,
 				   const struct siphash_key *key)
 {
-	struct ratelimit *r = calloc(1, sizeof *r);
+	struct ratelimit *r = memory_create(1, sizeof *r);
 	uint64_t length = row_length(cfg->cells);
 
 	assert(cfg->n_levels <= RATELIMIT_LEVELS);
 	if (!r)
 		return NULL;
-	r->cells = calloc(2 * length, sizeof *r->cells);
+	r->cells = memory_create(2 * length, sizeof *r->cells);
 	if (!r->cells) {
-		free(r);
+		memory_free(r);
 		return NULL;
 	}
 	r->mask = length - 1;
@@ -155,8 +155,8 @@ void ratelimit_free(struct ratelimit *r)
 {
 	if (!r)
 		return;
-	free(r->cells);
-	free(r);
+	memory_free(r->cells);
+	memory_free(r);
 }
 
 void ratelimit_retune(struct ratelimit *r, struct rate rate, uint32_t burst)

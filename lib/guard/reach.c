@@ -1,5 +1,5 @@
 #include "guard/reach.h"
-#include <stdlib.h>
+#include "base/memory.h"
 
 #define WAYS 8
 
@@ -33,7 +33,7 @@ size_t reach_memory(uint32_t entries)
 
 struct reach *reach_create(uint32_t entries)
 {
-	struct reach *r = calloc(1, reach_memory(entries));
+	struct reach *r = memory_create(1, reach_memory(entries));
 
 	if (r)
 		r->mask = bucket_count(entries) - 1;
@@ -42,7 +42,7 @@ struct reach *reach_create(uint32_t entries)
 
 void reach_free(struct reach *r)
 {
-	free(r);
+	memory_free(r);
 }
 
 void reach_prefetch(const struct reach *r, uint64_t key)

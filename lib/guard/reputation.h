@@ -1,52 +1,12 @@
 /*
- * reputation: the standing of relations, (server, kid, kid context) at the endpoint where the device last accepted
- * it. A record comes into being when the device accepts, and only then (I1, I2). 80 bytes, index included: buckets
- * of 8, the stalest of a bucket makes room.
+ * reputation: the table of relations. A record comes into being when the device accepts a request, and only then (I1,
+ * I2). Index included: buckets of 8, the stalest of a bucket makes room.
  */
 #ifndef REPUTATION_H
 #define REPUTATION_H
-#include "base/addr.h"
-#include "base/bucket.h"
-#include "base/bytes.h"
-
-/* unknown and reachable are standings of an endpoint (reach.h); tentative and trusted are a relation's. */
-enum standing { STANDING_UNKNOWN, STANDING_REACHABLE, STANDING_TENTATIVE, STANDING_TRUSTED, STANDINGS };
-
-enum standing_event {
-	EVENT_PROOF,
-	EVENT_ACCEPTED,
-	EVENT_REFUSED_PROVEN,
-	EVENT_REFUSED_UNPROVEN,
-	EVENT_SILENT,
-	STANDING_EVENTS
-};
-
-struct standing_step {
-	uint8_t to;     /* enum standing */
-	bool doubted;   /* from now on each request needs a fresh proof, for a while */
-	bool after_run; /* only when enough of its requests were accepted */
-};
-
-/* The one table of the standings graph. */
-struct standing_step standing_step(enum standing from, enum standing_event e);
-const char *standing_word(enum standing s);
-const char *standing_event_word(enum standing_event e);
-
-#define RELATION_KID 6
-
-struct relation {
-	uint64_t key; /* keyed hash of (server, kid, kid context); 0: free */
-	uint64_t endpoint, old_endpoint; /* keyed hashes */
-	uint64_t history; /* one bit per settled request, 1: accepted; youngest lowest */
-	struct bucket bucket;
-	uint8_t ip[16];
-	uint32_t seen_s, doubted_until_s, roam_until_s; /* seconds of the guard's clock */
-	uint16_t port;
-	uint8_t server, standing;
-	uint8_t history_len;
-	uint8_t kid_len; /* true length; kid holds at most the first RELATION_KID bytes */
-	uint8_t kid[RELATION_KID];
-};
+#include "guard/relation.h"
+#include "guard/standing.h"
+#include <stddef.h>
 
 struct reputation;
 
@@ -64,11 +24,4 @@ struct relation *reputation_admit(struct reputation *r, uint64_t key, tstamp now
 void reputation_remove(struct reputation *r, struct relation *rel);
 /* The i-th place: NULL when free. i below reputation_capacity. */
 struct relation *reputation_at(struct reputation *r, uint32_t i);
-
-void relation_seen(struct relation *rel, tstamp now);
-void relation_book(struct relation *rel, bool accepted); /* one settled request */
-unsigned relation_accepted(const struct relation *rel);  /* of the last 64 settled ones */
-unsigned relation_success(const struct relation *rel);   /* percent; 100 while nothing was settled */
-bool relation_doubted(const struct relation *rel, tstamp now);
-void relation_doubt(struct relation *rel, uint64_t period, tstamp now);
 #endif

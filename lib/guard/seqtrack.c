@@ -1,7 +1,7 @@
 #include "guard/seqtrack.h"
 
 #include <assert.h>
-#include <stdlib.h>
+#include "base/memory.h"
 
 #define PLACES 8
 
@@ -90,14 +90,14 @@ static bool mark_accepted(struct shelf *sh, unsigned i, uint64_t piv)
 
 struct seqtrack *seqtrack_create(uint32_t entries)
 {
-	struct seqtrack *s = calloc(1, sizeof *s);
+	struct seqtrack *s = memory_create(1, sizeof *s);
 	uint64_t n = shelves_for(entries);
 
 	if (!s)
 		return NULL;
-	s->shelves = calloc(n, sizeof *s->shelves);
+	s->shelves = memory_create(n, sizeof *s->shelves);
 	if (!s->shelves) {
-		free(s);
+		memory_free(s);
 		return NULL;
 	}
 	s->mask = n - 1;
@@ -108,8 +108,8 @@ void seqtrack_free(struct seqtrack *s)
 {
 	if (!s)
 		return;
-	free(s->shelves);
-	free(s);
+	memory_free(s->shelves);
+	memory_free(s);
 }
 
 size_t seqtrack_memory(uint32_t entries)

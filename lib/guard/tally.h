@@ -4,7 +4,7 @@
 #define TALLY_H
 #include <assert.h>
 #include <stdint.h>
-#include <stdlib.h>
+#include "base/memory.h"
 
 struct tally_cell {
 	uint64_t key;
@@ -31,14 +31,14 @@ static inline int tally_init(struct tally *t, uint32_t keys)
 {
 	uint32_t n = tally_cells(keys);
 
-	t->cells = calloc(n, sizeof *t->cells);
+	t->cells = memory_create(n, sizeof *t->cells);
 	t->mask = n - 1;
 	return t->cells ? 0 : -1;
 }
 
 static inline void tally_free(struct tally *t)
 {
-	free(t->cells);
+	memory_free(t->cells);
 }
 
 /* The cell of key, or the free one where it would be. Keys are keyed hashes, so their low bits will

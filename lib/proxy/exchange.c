@@ -1,5 +1,5 @@
 #include "proxy/exchange.h"
-#include <stdlib.h>
+#include "base/memory.h"
 
 enum { BY_TOKEN, BY_UP_MID, BY_FLOW, BY_DOWN_MID, INDEXES };
 
@@ -31,9 +31,9 @@ bool exchange_table_init(struct exchange_table *t, uint32_t capacity)
 	uint32_t n = chain_count(capacity);
 
 	*t = (struct exchange_table){ .capacity = capacity, .mask = n - 1 };
-	t->all = calloc(capacity, sizeof *t->all);
-	t->chains = malloc(n * sizeof(uint32_t[INDEXES]));
-	t->heap_slots = calloc(capacity, sizeof *t->heap_slots);
+	t->all = memory_create(capacity, sizeof *t->all);
+	t->chains = memory_create(1, n * sizeof(uint32_t[INDEXES]));
+	t->heap_slots = memory_create(capacity, sizeof *t->heap_slots);
 	if (!t->all || !t->chains || !t->heap_slots) {
 		exchange_table_free(t);
 		return false;
@@ -47,9 +47,9 @@ bool exchange_table_init(struct exchange_table *t, uint32_t capacity)
 
 void exchange_table_free(struct exchange_table *t)
 {
-	free(t->all);
-	free(t->chains);
-	free(t->heap_slots);
+	memory_free(t->all);
+	memory_free(t->chains);
+	memory_free(t->heap_slots);
 	*t = (struct exchange_table){ .all = NULL };
 }
 

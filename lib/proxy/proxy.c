@@ -5,7 +5,7 @@
 #include "proxy/response.h"
 #include "proxy/snapshot.h"
 #include "proxy/upstream.h"
-#include <stdlib.h>
+#include "base/memory.h"
 
 #define X(name, word, text) [PROXY_FAULT_##name] = { word, text },
 static const struct {
@@ -61,7 +61,7 @@ static bool spare_links(struct proxy *p)
 
 struct proxy *proxy_create(const struct proxy_config *cfg, const uint8_t secret[32], struct rng *rng, tstamp now)
 {
-	struct proxy *p = calloc(1, sizeof *p);
+	struct proxy *p = memory_create(1, sizeof *p);
 
 	if (!p)
 		return NULL;
@@ -92,7 +92,7 @@ void proxy_free(struct proxy *p)
 		for (unsigned i = 0; i < POLICY_LINKS; i++)
 			linksched_free(p->links[i]);
 	}
-	free(p);
+	memory_free(p);
 }
 
 void proxy_tap(struct proxy *p, const struct proxy_tap *tap)
