@@ -58,8 +58,7 @@ enum verdict_action {
 	X(MOVED_UNPROVEN, "moved-unproven", "known relation at a new, unproven endpoint")       \
 	X(HANDSHAKE_BUSY, "handshake-busy", "one handshake at a time per server")               \
 	X(PLAIN_DENIED, "plain-denied", "this server takes no request without OSCORE")          \
-	X(QUEUE_FULL, "queue-full", "no place left in the newcomers' queue")                    \
-	X(REPLY_RATE, "reply-rate", "the client's prefix has had its share of replies")
+	X(QUEUE_FULL, "queue-full", "no place left in the newcomers' queue")
 
 enum verdict_reason {
 #define X(name, word, text) REASON_##name,

@@ -5,6 +5,7 @@
 static const struct retransmit_params client_params = { .ack_timeout = 2 * TSTAMP_S, .max_retransmit = 4 };
 
 #define DEFAULT_MAX_AGE 60 /* RFC 7252 §5.10.5: not written */
+#define PING_FRAME      (4 + PROXY_FRAME)
 #define CON_EVERY       8  /* notifications: at most so many unacknowledged ones in a row */
 
 static uint16_t next_mid(struct proxy *p, uint64_t flow)
@@ -245,6 +246,15 @@ void reply_discard(struct proxy *p, struct exchange *x)
 	x->client_at = TSTAMP_NEVER;
 }
 
+/* A ping is a reply like any other: a silent observer's notifications must not make a stream of them (I3). */
+static void ping_holder(struct proxy *p, struct exchange *x, tstamp now)
+{
+	if (x->bytes_out + PING_FRAME > 3 * x->bytes_in || !guard_may_reply(p->guard, &x->client.remote, now))
+		return;
+	x->bytes_out += PING_FRAME;
+	reply_ping(p, &x->client, now);
+}
+
 static void hold(struct proxy *p, struct exchange *x, struct dgram *d, tstamp now)
 {
 	proxy_count(p, PROXY_FAULT_UNPROVEN);
@@ -255,8 +265,8 @@ static void hold(struct proxy *p, struct exchange *x, struct dgram *d, tstamp no
 		x->device_at = tstamp_add(x->opened, PROXY_PATIENCE);
 		exchange_arm(&p->exchanges, x);
 	}
-	if (x->client.remote.port >= 1024 && guard_may_reply(p->guard, &x->client.remote, now))
-		reply_ping(p, &x->client, now);
+	if (x->client.remote.port >= 1024)
+		ping_holder(p, x, now);
 }
 
 static void deliver_or_hold(struct proxy *p, struct exchange *x, struct dgram *d, struct bytes end, tstamp now)

@@ -105,8 +105,14 @@ static void notify(struct proxy *p, struct exchange *x, const struct msg *m, boo
 
 static void unmatched(struct proxy *p, uint8_t server, const struct msg *m, bool observing, tstamp now)
 {
+	struct bytes reply;
+	uint32_t ref;
+
 	proxy_count(p, PROXY_FAULT_UNASKED);
-	if (m->type == MSG_CON || (m->type == MSG_NON && observing)) /* ends an observation nobody wants */
+	/* "acknowledge each duplicate copy of a Confirmable message using the same Acknowledgement" (RFC 7252 §4.2) */
+	if (m->type == MSG_CON && dedup_find(p->dedup, dedup_key(server, m->mid), now, &ref, &reply) != DEDUP_NEW)
+		upstream_empty(p, server, MSG_ACK, m->mid, now);
+	else if (m->type == MSG_CON || (m->type == MSG_NON && observing)) /* ends an observation nobody wants */
 		upstream_empty(p, server, MSG_RESET, m->mid, now);
 }
 

@@ -139,8 +139,30 @@ static struct target reverse(const struct proxy_config *cfg, const struct reques
 	return t;
 }
 
+/* The server whose prefix the still encoded path begins with; what follows is its path. */
+static struct target by_uri_path(const struct proxy_config *cfg, struct bytes path, const struct proxy_listen *at)
+{
+	struct target best = refuse(MSG_NOT_FOUND);
+	size_t longest = 0;
+
+	best.path = path;
+	if (at->server != PROXY_NO_SERVER && cfg->policy.servers[at->server].present)
+		best.server = at->server;
+	for (uint8_t i = 0; i < POLICY_SERVERS; i++) {
+		const char *prefix = cfg->servers[i].uri_path;
+		size_t n = strlen(prefix);
+
+		if (!cfg->policy.servers[i].present || n <= longest || path.len < n + 1 ||
+		    memcmp(path.ptr + 1, prefix, n) != 0 || (path.len > n + 1 && path.ptr[n + 1] != '/'))
+			continue;
+		longest = n;
+		best = (struct target){ .server = i, .path = bytes_of(path.ptr + n + 1, path.len - n - 1) };
+	}
+	return best;
+}
+
 static struct target by_proxy_uri(const struct proxy_config *cfg, const struct request_view *v,
-				  const struct addr *local)
+				  const struct proxy_listen *at, const struct addr *local)
 {
 	struct uri u;
 	struct target t;
@@ -153,8 +175,10 @@ static struct target by_proxy_uri(const struct proxy_config *cfg, const struct r
 	if (!bytes_are(u.scheme, "coap"))
 		return refuse(MSG_NO_PROXYING);
 	t = by_authority(cfg, local, u.host, u.bracketed, u.port ? u.port : DEFAULT_PORT, &own);
-	t.by_proxy_uri = true;
 	t.path = u.path;
+	if (own)
+		t = by_uri_path(cfg, u.path, at); /* our own authority: treated locally (RFC 7252 §5.7.2) */
+	t.by_proxy_uri = true;
 	t.query = u.query;
 	t.has_query = u.has_query;
 	return t;
@@ -183,7 +207,7 @@ struct target target_resolve(const struct proxy_config *cfg, const struct reques
 			     const struct proxy_listen *at, const struct addr *local)
 {
 	if (v->proxy_uri.ptr)
-		return by_proxy_uri(cfg, v, local);
+		return by_proxy_uri(cfg, v, at, local);
 	if (v->proxy_scheme.ptr)
 		return by_proxy_scheme(cfg, v, at, local);
 	return reverse(cfg, v, at);

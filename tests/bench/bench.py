@@ -1,0 +1,274 @@
+#!/usr/bin/env python3
+"""bench: what the guard costs, as ratios to the least that the same machine can do.
+
+Subjects are measured in turn, A B A B ..., and a ratio is the median of the ratios of neighbours: a virtual machine
+changes its speed by itself. The hand-over time printed with each part tells in which phase it ran (see handover.c).
+Nothing is asserted: `wish` is what the project wants to see. As root socket queues are longer and rounds steadier.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import tempfile
+
+import callgrind
+from rig import LOAD, TALKATIVE, TIGHT, WIDE, Rig
+
+MILLION = 1000000
+
+
+class Report:
+    def __init__(self):
+        self.rows = []
+
+    def part(self, title, handover):
+        self.phase = handover
+        print("\n%s   (hand-over %.0f ns)" % (title, handover), flush=True)
+
+    def row(self, what, figures, ratio=None, wish="", note=""):
+        """figures: name -> (value, unit); ratio as printed."""
+        self.rows.append(dict(what=what, figures={k: v[0] for k, v in figures.items()},
+                              units={k: v[1] for k, v in figures.items()}, ratio=ratio, wish=wish, note=note,
+                              handover=self.phase))
+        cells = "  ".join("%s %s %s" % (k, short(v[0]), v[1]) for k, v in figures.items())
+        print("  %-44s %5s  %-9s %s%s" % (what, "" if ratio is None else "%.2f" % ratio, wish, cells,
+                                          "\n  %-62s%s" % ("", note) if note else ""), flush=True)
+
+
+def short(x):
+    return "%.2f" % x if x < 10 else "%.1f" % x if x < 100 else "%.0f" % x
+
+
+def interleave(repeats, subjects):
+    """name -> callable; returns name -> list of what they returned, called in turn."""
+    results = {name: [] for name in subjects}
+    for _ in range(repeats):
+        for name, measure in subjects.items():
+            results[name].append(measure())
+    return results
+
+
+def ratio(results, over, under, key):
+    return statistics.median(a[key] / b[key] for a, b in zip(results[over], results[under]))
+
+
+def middle(results, name, key):
+    return statistics.median(r[key] for r in results[name])
+
+
+def reasons(verdicts):
+    total = sum(verdicts.values()) or 1
+    top = sorted(verdicts.items(), key=lambda kv: -kv[1])[:4]
+    return ", ".join("%s %.0f%%" % (name, 100 * n / total) for name, n in top)
+
+
+def drained(rig, report, args, what, guard, port, wish, replies=False, **traffic):
+    """One row: a full queue of `traffic` at the guard and at the bare loop. Returns the guard's ns."""
+    bare = rig.bare(*(["--reply", 20] if replies else []))
+    pktinfo = rig.bare("--pktinfo", *(["--reply", 20] if replies else []))
+    before = rig.counters(guard)
+    runs = interleave(args.repeats, {
+        "bare": lambda: rig.drain(bare, **traffic),
+        "guard": lambda: rig.drain(guard, port, **traffic),
+        "bare+pktinfo": lambda: rig.drain(pktinfo, **traffic),
+    })
+    note = reasons(rig.verdicts(guard, before))
+    if replies:
+        g = runs["guard"]
+        sums = {k: sum(r[k] for r in g) for k in ("datagrams", "replies", "bytes_in", "bytes_out")}
+        note = "answered %.0f%%, bytes out/in %.2f; %s" % (100 * sums["replies"] / sums["datagrams"],
+                                                          sums["bytes_out"] / sums["bytes_in"], note)
+        shown, against = ratio(runs, "guard", "bare", "median"), ratio(runs, "guard", "bare+pktinfo", "median")
+    else:
+        shown, against = ratio(runs, "bare", "guard", "median"), ratio(runs, "bare+pktinfo", "guard", "median")
+    report.row(what, {n: (middle(runs, n, "median"), "ns") for n in runs}, shown, wish,
+               "%s%.2f of the loop with pktinfo" % (note + "; " if note else "", against))
+    rig.stop(bare)
+    rig.stop(pktinfo)
+    return runs
+
+
+def refused(rig, report, args):
+    report.part("Refused datagrams: speed of the bare loop x", rig.handover())
+    rig.device()
+    known = rig.guard(WIDE)
+    rig.establish(known, 1000, port=known.quiet)
+    drained(rig, report, args, "re-used Partial IV, 10^3 tracked clients", known, known.quiet, ">= 0.70",
+            kind="oscore", tracked=True, piv=1, sources=1000)
+    drained(rig, report, args, "malformed", known, known.quiet, ">= 0.90", kind="bad", sources=1000)
+    many = rig.guard(WIDE, relations=args.tracked)
+    rig.establish(many, args.tracked // 2, times=1, port=many.quiet)
+    drained(rig, report, args, "re-used Partial IV, %d tracked" % (args.tracked // 2), many, many.quiet, ">= 0.55",
+            kind="oscore", tracked=True, piv=1, sources=args.tracked // 2)
+    rig.stop(known)
+    rig.stop(many)
+    tight = rig.guard(TIGHT)
+    for kind in ("oscore", "get"):
+        few = drained(rig, report, args, "%s of 10^3 strangers, silent" % kind, tight, tight.quiet, "",
+                      kind=kind, sources=1000)
+        lot = drained(rig, report, args, "%s of 10^6 strangers, silent" % kind, tight, tight.quiet, ">= 0.55",
+                      kind=kind, sources=MILLION)
+        costs = {"10^3": few["guard"], "10^6": lot["guard"]}
+        report.row("%s: cost of 10^6 strangers / of 10^3" % kind, {}, ratio(costs, "10^6", "10^3", "median"),
+                   "<= 1.25")
+    drained(rig, report, args, "get of 10^6 strangers, default replies", tight, tight.port, "", kind="get",
+            sources=MILLION)
+    rig.stop_all()
+
+
+def challenged(rig, report, args):
+    report.part("Challenged strangers: cost of the bare loop with 20-byte replies x", rig.handover())
+    rig.device()
+    guard = rig.guard(TALKATIVE)
+    for kind in ("get", "oscore"):
+        drained(rig, report, args, kind, guard, guard.port, "<= 1.15", replies=True, kind=kind, sources=MILLION)
+    rig.stop_all()
+
+
+def memory(rig, report, args):
+    report.part("Resident memory", rig.handover())
+    rig.device()
+    guard = rig.guard(TIGHT)
+    rig.drain(guard, kind="get", sources=1000)
+    before = rig.rss_kib(guard)
+    rounds = max(1, args.spoofed // 3 // 6000)
+    for kind in ("bad", "get", "oscore"):
+        rig.drain(guard, kind=kind, sources=1 << 23, rounds=rounds, seed=7)
+    after = rig.rss_kib(guard)
+    report.row("%d datagrams from 2^23 spoofed sources" % (3 * rounds * 6000),
+               {"before": (before, "KiB"), "after": (after, "KiB"), "moved": (after - before, "KiB")}, None, "0")
+    rig.stop_all()
+
+
+def ask_and_read(rig, process, **traffic):
+    before = rig.cpu_ns(process)
+    r = rig.load("ask", process.port, **traffic)
+    r["cpu_us"] = (rig.cpu_ns(process) - before) / 1000 / max(1, r["good"])
+    return r
+
+
+def ask_fresh_guard(rig, count, window, kind):
+    """A new guard each time: within one, Message IDs towards the device would run out (65536 in 247 s)."""
+    guard = rig.guard(WIDE)
+    rig.establish(guard, window)
+    r = ask_and_read(rig, guard, kind=kind, sources=window, window=window, count=count, piv=4)
+    r["verdicts"] = reasons(rig.verdicts(guard, {}))
+    rig.stop(guard)
+    return r
+
+
+def forwarded(rig, report, args):
+    report.part("Forwarded requests, 64 outstanding: CPU of the yardstick x", rig.handover())
+    rig.device()
+    relay, libcoap = rig.relay(), rig.libcoap()
+    common = dict(sources=64, window=64, count=args.requests)
+    subjects = {
+        "relay": lambda: ask_and_read(rig, relay, kind="oscore", **common),
+        "guard": lambda: ask_fresh_guard(rig, args.requests, 64, "oscore"),
+        "guard, plain": lambda: ask_fresh_guard(rig, args.requests, 64, "get"),
+    }
+    if libcoap:
+        subjects["libcoap"] = lambda: ask_and_read(rig, libcoap, kind="proxy", **common)
+    runs = interleave(args.repeats, subjects)
+    for name in ("guard", "guard, plain"):
+        lost = sum(r["lost"] for r in runs[name])
+        note = "%s; codes %s, lost %d" % (runs[name][0]["verdicts"], runs[name][0]["codes"], lost)
+        figures = {n: (middle(runs, n, "cpu_us"), "us") for n in (name, "relay")}
+        report.row("%s / relay" % name, figures, ratio(runs, name, "relay", "cpu_us"), "<= 2.00", note)
+        if libcoap:
+            figures = {n: (middle(runs, n, "cpu_us"), "us") for n in ("libcoap", name)}
+            report.row("libcoap's proxy / %s" % name, figures, ratio(runs, "libcoap", name, "cpu_us"), ">= 4.00")
+    rig.stop_all()
+
+
+def latency(rig, report, args):
+    report.part("Latency added at one outstanding request: the relay's x", rig.handover())
+    device = rig.device()
+    relay = rig.relay()
+    common = dict(kind="oscore", sources=1, window=1, count=5000)
+    runs = interleave(args.repeats, {
+        "direct": lambda: ask_and_read(rig, device, **common),
+        "relay": lambda: ask_and_read(rig, relay, **common),
+        "guard": lambda: ask_fresh_guard(rig, 5000, 1, "oscore"),
+    })
+    for key, name in (("p500", "median"), ("p990", "p99")):
+        added = [(g[key] - d[key], r[key] - d[key]) for d, r, g in zip(*runs.values())]
+        report.row(name, {n: (middle(runs, n, key), "us") for n in runs},
+                   statistics.median(g / r for g, r in added), "<= 1.20")
+    rig.stop_all()
+
+
+def good_client(rig, process, rate, kind, flood_kind, seconds):
+    """Share of an established client's 10 requests/s that are answered within 2 s under a flood of GETs."""
+    client = dict(kind=kind, sources=1, first=5 * MILLION, window=64, rate=10, timeout=2000, port=LOAD + 1)
+    rig.load("ask", process.port, count=20, piv=1, **client)
+    flood = rig.spawn([rig.bins + "/load", "flood", "--to", "127.0.0.1:%d" % process.port, "--port", LOAD + 2,
+                       "--kind", flood_kind, "--sources", 100000, "--rate", rate, "--count", rate * (seconds + 3)],
+                      1)
+    rig.load("ask", process.port, count=10, piv=100, **client)
+    r = rig.load("ask", process.port, count=10 * seconds, piv=200, **client)
+    rig.stop(flood)
+    return r
+
+
+def under_flood(rig, report, args):
+    report.part("An established client, device of 200 requests/s, spoofed GETs: answered", rig.handover())
+    starts = {
+        "guard": (lambda: rig.guard(TIGHT), "oscore", "get"),
+        "relay": (rig.relay, "oscore", "get"),
+        "libcoap": (rig.libcoap, "proxy", "proxy"),
+    }
+    for rate in (1000, 50000):
+        for name, (start, kind, flood_kind) in starts.items():
+            rig.device(rate=200)
+            process = start()
+            if process:
+                r = good_client(rig, process, rate, kind, flood_kind, args.flood_seconds)
+                report.row("%s, %d/s" % (name, rate),
+                           {"answered": (100 * r["good"] / r["asked"], "%"), "p99": (r.get("p990", 0) / 1000, "ms")},
+                           None, "100 %" if name == "guard" else "", str(r["codes"]))
+            rig.stop_all()
+
+
+PARTS = {"refused": refused, "challenged": challenged, "memory": memory, "forwarded": forwarded, "latency": latency,
+         "flood": under_flood}
+
+
+def arguments():
+    p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    p.add_argument("--bins", default="build/bench", help="folder of bare, relay, device, load, handover")
+    p.add_argument("--guard", default="build/coap-guardd")
+    p.add_argument("--guardctl", default="build/coap-guardctl")
+    p.add_argument("--only", action="append", choices=PARTS, help="a part; repeatable")
+    p.add_argument("--repeats", type=int, default=7)
+    p.add_argument("--requests", type=int, default=20000, help="of a forwarded sample; at most 55000")
+    p.add_argument("--tracked", type=int, default=65536, help="room for relations in the large case; half is used")
+    p.add_argument("--spoofed", type=int, default=3 * MILLION, help="datagrams of the memory part")
+    p.add_argument("--flood-seconds", type=int, default=5)
+    p.add_argument("--callgrind", action="store_true", help="count instructions per datagram instead")
+    p.add_argument("--json", metavar="FILE")
+    return p.parse_args()
+
+
+def main():
+    args = arguments()
+    report = Report()
+    with tempfile.TemporaryDirectory(prefix="coap-guard-bench-") as directory:
+        rig = Rig(args.bins, os.path.abspath(args.guard), os.path.abspath(args.guardctl), directory)
+        try:
+            if args.callgrind:
+                callgrind.run(rig, report)
+            for name in [] if args.callgrind else args.only or PARTS:
+                PARTS[name](rig, report, args)
+        finally:
+            rig.stop_all()
+    if args.json:
+        with open(args.json, "w") as f:
+            json.dump(report.rows, f, indent=1)
+            f.write("\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
