@@ -175,16 +175,27 @@ static void receive_client(struct proxy *p, const struct path *from, struct byte
 		proxy_count(p, msg_is_response(m) ? PROXY_FAULT_UNASKED : PROXY_FAULT_CODE); /* never answered */
 }
 
+static enum proxy_fault malformed(enum msg_error e)
+{
+	static const enum proxy_fault by_error[MSG_ERRORS] = {
+		[MSG_SHORT] = PROXY_FAULT_SHORT,   [MSG_VERSION] = PROXY_FAULT_VERSION, [MSG_TOKEN] = PROXY_FAULT_TOKEN,
+		[MSG_OPTION] = PROXY_FAULT_OPTION, [MSG_MARKER] = PROXY_FAULT_MARKER,	[MSG_STUFFED] = PROXY_FAULT_STUFFED,
+	};
+
+	return by_error[e];
+}
+
 void proxy_receive(struct proxy *p, const struct path *from, struct bytes datagram, tstamp now)
 {
+	enum msg_error error;
 	struct msg m;
 
 	p->received[from->leg]++;
 	p->received_bytes[from->leg] += datagram.len;
 	if (datagram.len > p->cfg.max_datagram)
 		proxy_count(p, PROXY_FAULT_LARGE);
-	else if (msg_parse(&m, datagram) != MSG_OK)
-		proxy_count(p, PROXY_FAULT_MALFORMED);
+	else if ((error = msg_parse(&m, datagram)) != MSG_OK)
+		proxy_count(p, malformed(error));
 	else if (m.n_options > p->cfg.max_options)
 		proxy_count(p, PROXY_FAULT_OPTIONS);
 	else if (from->leg == LEG_CLIENT)

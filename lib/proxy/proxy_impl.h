@@ -20,7 +20,12 @@
 
 /* Why a message went no further; the guard's own reasons are in guard/verdict.h. */
 #define PROXY_FAULTS(X)                                                               \
-	X(MALFORMED, "malformed", "not a CoAP message")                               \
+	X(SHORT, "short", "shorter than its header and token")                        \
+	X(VERSION, "version", "not version 1 of CoAP")                                \
+	X(TOKEN, "token", "reserved token length 15")                                 \
+	X(OPTION, "option", "an option past the end, with a reserved nibble, or numbered over 65535") \
+	X(MARKER, "marker", "payload marker without a payload")                       \
+	X(STUFFED, "stuffed", "Empty message with something in it")                   \
 	X(OPTIONS, "options", "more options than max-options")                        \
 	X(LARGE, "large", "larger than max-datagram")                                 \
 	X(CODE, "code", "reserved code class, or code and type do not fit")           \
