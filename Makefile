@@ -42,9 +42,9 @@ LIB := \
 	lib/proxy/response.c lib/proxy/snapshot.c lib/proxy/target.c lib/proxy/upstream.c
 
 DAEMON := \
-	daemon/answer.c daemon/command.c daemon/config.c daemon/config_errors.c daemon/control.c daemon/daemon.c \
+	daemon/answer.c daemon/command.c daemon/completion.c daemon/config.c daemon/config_errors.c daemon/control.c daemon/daemon.c \
 	daemon/draft.c daemon/entropy.c daemon/log.c daemon/loop.c daemon/metrics.c daemon/rules.c daemon/schema.c \
-	daemon/settle.c daemon/sockaddr.c daemon/systemd.c daemon/tracer.c daemon/udp.c daemon/udp_places.c \
+	daemon/sockaddr.c daemon/systemd.c daemon/tracer.c daemon/udp.c daemon/udp_places.c \
 	daemon/units.c daemon/value.c
 
 GUARDCTL := daemon/enquiry.c daemon/guardctl.c daemon/json.c daemon/screen.c daemon/table.c

@@ -1,7 +1,7 @@
 #include "config.h"
 #include "draft.h"
 #include "rules.h"
-#include "settle.h"
+#include "completion.h"
 #include <assert.h>
 #include <dirent.h>
 #include <errno.h>
@@ -281,7 +281,7 @@ bool config_load(struct config *c, const struct config *previous, const char *pa
 	read_file(d, path);
 	if (c->n_files > 0)
 		read_drop_ins(d, path);
-	settle_draft(d);
+	completion_of(d);
 	rules_check(d);
 	draft_free(d);
 	free(d);

@@ -143,25 +143,42 @@ static void check_servers(struct draft *d)
 	check_twins(d);
 }
 
+static struct config_origin bind_origin(struct draft *d, unsigned place)
+{
+	struct config_origin at =
+		d->c->origins[place][schema_find(SECTION_LISTEN, "bind") - schema_keys];
+
+	return at.file ? at : section_at(d, SECTION_LISTEN, place)->origin;
+}
+
+static bool is_later(struct config_origin a, struct config_origin b)
+{
+	return a.file != b.file ? a.file > b.file : a.line > b.line;
+}
+
+static void check_listen_twin(struct draft *d, unsigned place, unsigned other)
+{
+	const struct proxy_listen *a = &d->c->proxy.listens[place];
+	const struct proxy_listen *b = &d->c->proxy.listens[other];
+	struct draft_section *s = section_at(d, SECTION_LISTEN, place);
+	char text[ADDR_TEXT];
+
+	if (!s->spoiled && addr_equal(&a->bind, &b->bind) &&
+	    strcmp(d->c->interfaces[place], d->c->interfaces[other]) == 0 &&
+	    is_later(bind_origin(d, place), bind_origin(d, other)))
+		draft_complain(d, s, "bind", bind_origin(d, place),
+			       "%s is listened at by [listen %s] already",
+			       addr_format(&a->bind, text), b->name);
+}
+
 static void check_listens(struct draft *d)
 {
-	const unsigned key = (unsigned)(schema_find(SECTION_LISTEN, "bind") - schema_keys);
+	const struct proxy_listen *l = d->c->proxy.listens;
 
 	for (unsigned i = 0; i < PROXY_LISTENS; i++) {
-		const struct proxy_listen *a = &d->c->proxy.listens[i];
-
-		for (unsigned j = 0; *a->name && j < i; j++) {
-			const struct proxy_listen *b = &d->c->proxy.listens[j];
-			struct draft_section *s = section_at(d, SECTION_LISTEN, i);
-			struct config_origin at = d->c->origins[i][key];
-			char text[ADDR_TEXT];
-
-			if (!*b->name || !addr_equal(&a->bind, &b->bind) || s->spoiled ||
-			    strcmp(d->c->interfaces[i], d->c->interfaces[j]) != 0)
-				continue;
-			draft_complain(d, s, "bind", at.file ? at : s->origin,
-				       "%s is listened at by [listen %s] already",
-				       addr_format(&a->bind, text), b->name);
+		for (unsigned j = 0; j < PROXY_LISTENS; j++) {
+			if (*l[i].name && *l[j].name)
+				check_listen_twin(d, i, j);
 		}
 	}
 }

@@ -1,6 +1,5 @@
 #include "schema.h"
 #include "config.h"
-#include "guard/seqtrack.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -128,7 +127,7 @@ const struct schema_key schema_keys[] = {
 	  "OSCORE contexts whose sequence numbers are followed." },
 	{ SECTION_SEQUENCE, "plausible-jump", ONE(P.plausible_jump), { VALUE_COUNT, W(P.plausible_jump), 1, 1ULL << 32, NULL }, RELOAD, "256",
 	  "How far above the highest accepted number the next one may be." },
-	{ SECTION_SEQUENCE, "window", ONE(P.window), { VALUE_COUNT, W(P.window), 1, SEQTRACK_WINDOW, NULL }, RELOAD, "64",
+	{ SECTION_SEQUENCE, "window", ONE(P.window), { VALUE_COUNT, W(P.window), 1, POLICY_WINDOW, NULL }, RELOAD, "64",
 	  "How far below it." },
 	{ SECTION_SEQUENCE, "idle", ONE(P.sequence_idle), { VALUE_DURATION, W(P.sequence_idle), TSTAMP_MIN, 365 * TSTAMP_DAY, NULL }, RELOAD, "7d",
 	  "A context not used for so long is forgotten." },

@@ -4,6 +4,8 @@
 #include "guard/settle.h"
 #include "base/memory.h"
 
+_Static_assert(POLICY_WINDOW == SEQTRACK_WINDOW, "what may be configured is what is remembered");
+
 #define SKETCH_LEVELS 3
 
 static const struct newcomers_config newcomers_limits = {

@@ -104,28 +104,40 @@ static uint32_t retry_after(const struct guard *g, const struct bench *b)
 }
 
 /* A refusal costs a reply; a prefix gets only so many, and well-known ports of other protocols get none (A24). */
-static struct verdict refuse(struct guard *g, const struct bench *b, enum verdict_action action, enum verdict_reason reason,
-			     uint32_t retry_after_s)
+static bool may_reply(struct guard *g, const struct bench *b)
+{
+	return b->rq->client.port >= 1024 && guard_may_reply(g, &b->rq->client, b->now);
+}
+
+static struct verdict refusal(const struct bench *b, enum verdict_action action, enum verdict_reason reason,
+			      uint32_t retry_after_s)
 {
 	struct verdict v = say(action, reason, LANE_UNKNOWN);
 
 	v.proven = b->proven;
 	v.retry_after_s = retry_after_s;
-	if (b->rq->client.port < 1024 || !guard_may_reply(g, &b->rq->client, b->now))
-		v.action = VERDICT_DROP;
 	return v;
 }
 
+static struct verdict refuse(struct guard *g, const struct bench *b, enum verdict_action action, enum verdict_reason reason,
+			     uint32_t retry_after_s)
+{
+	return refusal(b, may_reply(g, b) ? action : VERDICT_DROP, reason, retry_after_s);
+}
+
+/* The cheapest question first: under a flood most get no reply at all. */
 static struct verdict challenge(struct guard *g, const struct bench *b, enum verdict_reason reason)
 {
+	if (!may_reply(g, b))
+		return refusal(b, VERDICT_DROP, reason, 0);
 	/* An OSCORE request without an outer Echo never gets 4.01 + Echo: libcoap would repeat it for ever. */
 	if (b->rq->echo.ptr && !b->echo_valid)
-		return refuse(g, b, VERDICT_CHALLENGE, REASON_ECHO_STALE, 0);
+		return refusal(b, VERDICT_CHALLENGE, REASON_ECHO_STALE, 0);
 	if (!b->rq->has_oscore && b->reach.echo)
-		return refuse(g, b, VERDICT_CHALLENGE, reason, 0);
+		return refusal(b, VERDICT_CHALLENGE, reason, 0);
 	if (ping_serves(g, b))
-		return refuse(g, b, VERDICT_PING, reason, 0);
-	return refuse(g, b, VERDICT_THROTTLE, reason, retry_after(g, b));
+		return refusal(b, VERDICT_PING, reason, 0);
+	return refusal(b, VERDICT_THROTTLE, reason, retry_after(g, b));
 }
 
 static bool handshake_busy(const struct guard *g, const struct bench *b)
@@ -133,10 +145,21 @@ static bool handshake_busy(const struct guard *g, const struct bench *b)
 	return b->kind == BUDGET_HANDSHAKE && inflight_handshake(g->inflight, b->rq->server);
 }
 
-static bool take_unknown(struct guard *g, const struct bench *b)
+/* The unknown lane: the server's budget, then the prefix's rate, which is the dearer look-up. */
+static bool take_unknown(struct guard *g, const struct bench *b, enum verdict_reason *why)
 {
-	return !handshake_busy(g, b) && ratelimit_load(g->requests, &b->rq->client, b->now) < 1000 &&
-	       budget_take(&b->server->budgets[BUDGET_UNKNOWN], &b->server->cost, b->kind, b->now);
+	struct budget *budget = &b->server->budgets[BUDGET_UNKNOWN];
+
+	*why = REASON_HANDSHAKE_BUSY;
+	if (handshake_busy(g, b))
+		return false;
+	*why = REASON_BUDGET_SPENT;
+	if (budget_wait(budget, &b->server->cost, b->kind, b->now))
+		return false;
+	*why = REASON_PREFIX_RATE;
+	if (ratelimit_charge(g->requests, &b->rq->client, 1, b->now))
+		return false;
+	return budget_take(budget, &b->server->cost, b->kind, b->now);
 }
 
 /* In the relation's own bucket, two seconds deep. */
@@ -185,9 +208,11 @@ static struct verdict judge_proven(struct guard *g, const struct bench *b)
  */
 static struct verdict judge_suspect(struct guard *g, const struct bench *b, enum verdict_reason reason)
 {
+	enum verdict_reason why;
+
 	if (b->echo_valid)
 		return b->relation ? spend_own(g, b, say(VERDICT_FORWARD, REASON_MOVED, LANE_MOVED)) : judge_proven(g, b);
-	if (!b->reach.wary && take_unknown(g, b))
+	if (!b->reach.wary && take_unknown(g, b, &why))
 		return forward(g, b, say(VERDICT_FORWARD, REASON_UNKNOWN, LANE_UNKNOWN), true, true);
 	if (ratelimit_load(g->replies, &b->rq->client, b->now) > 500)
 		return say(VERDICT_DROP, reason, LANE_UNKNOWN);
@@ -208,6 +233,8 @@ static bool is_near(const struct guard *g, const struct bench *b)
 /* Each request needs a proof of its own; one answered ping serves one request. */
 static struct verdict judge_doubted(struct guard *g, const struct bench *b)
 {
+	enum verdict_reason why;
+
 	if (!b->echo_valid && !is_near(g, b))
 		return judge_suspect(g, b, REASON_DOUBTED);
 	if (b->echo_valid || b->reach.state != REACH_NONE) {
@@ -215,7 +242,7 @@ static struct verdict judge_doubted(struct guard *g, const struct bench *b)
 			reach_spend(g->reach, b->endpoint);
 		return spend_own(g, b, say(VERDICT_FORWARD, REASON_DOUBTED, LANE_MOVED));
 	}
-	if (take_unknown(g, b)) /* clients that can prove nothing must not be locked out */
+	if (take_unknown(g, b, &why)) /* clients that can prove nothing must not be locked out */
 		return forward(g, b, say(VERDICT_FORWARD, REASON_DOUBTED, LANE_UNKNOWN), true, false);
 	return ask_and_hold(g, b, REASON_DOUBTED);
 }
@@ -223,6 +250,7 @@ static struct verdict judge_doubted(struct guard *g, const struct bench *b)
 static struct verdict judge_moved(struct guard *g, const struct bench *b)
 {
 	bool proven = b->echo_valid || (b->reach.state != REACH_NONE && !b->reach.wary);
+	enum verdict_reason why;
 
 	if (proven && bucket_take(&b->server->moved, GUARD_MOVED, GUARD_MOVED_MAX, 1, b->now)) {
 		struct bench sure = *b;
@@ -232,7 +260,7 @@ static struct verdict judge_moved(struct guard *g, const struct bench *b)
 	}
 	if (proven)
 		return judge_proven(g, b);
-	if (take_unknown(g, b))
+	if (take_unknown(g, b, &why))
 		return forward(g, b, say(VERDICT_FORWARD, REASON_MOVED_UNPROVEN, LANE_UNKNOWN), true, false);
 	return b->reach.wary ? challenge(g, b, REASON_MOVED_UNPROVEN) : ask_and_hold(g, b, REASON_MOVED_UNPROVEN);
 }
@@ -254,7 +282,7 @@ static struct verdict judge_relation(struct guard *g, const struct bench *b)
 
 static struct verdict judge_stranger(struct guard *g, const struct bench *b)
 {
-	enum verdict_reason reason = REASON_BUDGET_SPENT;
+	enum verdict_reason why;
 
 	if (!b->rq->has_oscore && b->policy->plain == PLAIN_DENY)
 		return refuse(g, b, VERDICT_REJECT, REASON_PLAIN_DENIED, 0);
@@ -262,13 +290,9 @@ static struct verdict judge_stranger(struct guard *g, const struct bench *b)
 		return judge_suspect(g, b, REASON_NEIGHBOUR);
 	if (b->proven)
 		return judge_proven(g, b);
-	if (ratelimit_charge(g->requests, &b->rq->client, 1, b->now))
-		reason = REASON_PREFIX_RATE;
-	else if (handshake_busy(g, b))
-		reason = REASON_HANDSHAKE_BUSY;
-	else if (budget_take(&b->server->budgets[BUDGET_UNKNOWN], &b->server->cost, b->kind, b->now))
+	if (take_unknown(g, b, &why))
 		return forward(g, b, say(VERDICT_FORWARD, REASON_UNKNOWN, LANE_UNKNOWN), true, false);
-	return challenge(g, b, reason);
+	return challenge(g, b, why);
 }
 
 static bool is_reused(const struct guard *g, const struct bench *b)

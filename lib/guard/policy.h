@@ -6,6 +6,7 @@
 
 #define POLICY_SERVERS 64 /* places; a server keeps its place over reloads (same name, same place) */
 #define POLICY_LINKS   16
+#define POLICY_WINDOW  64 /* Partial IVs below the highest that are remembered, at most */
 
 enum policy_mode { MODE_OPEN, MODE_THROTTLE, MODE_EXEMPTIONS };
 enum policy_plain { PLAIN_THROTTLE, PLAIN_DENY, PLAIN_ALLOW };

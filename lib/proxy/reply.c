@@ -246,8 +246,7 @@ void reply_discard(struct proxy *p, struct exchange *x)
 	x->client_at = TSTAMP_NEVER;
 }
 
-/* A ping is a reply like any other: a silent observer's notifications must not make a stream of them (I3). */
-static void ping_holder(struct proxy *p, struct exchange *x, tstamp now)
+void reply_ask(struct proxy *p, struct exchange *x, tstamp now)
 {
 	if (x->bytes_out + PING_FRAME > 3 * x->bytes_in || !guard_may_reply(p->guard, &x->client.remote, now))
 		return;
@@ -266,7 +265,7 @@ static void hold(struct proxy *p, struct exchange *x, struct dgram *d, tstamp no
 		exchange_arm(&p->exchanges, x);
 	}
 	if (x->client.remote.port >= 1024)
-		ping_holder(p, x, now);
+		reply_ask(p, x, now);
 }
 
 static void deliver_or_hold(struct proxy *p, struct exchange *x, struct dgram *d, struct bytes end, tstamp now)

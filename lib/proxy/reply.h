@@ -18,6 +18,11 @@ void reply_ping(struct proxy *p, const struct path *client, tstamp now);
 /* The second ping of a proof, a moment later. */
 void reply_ping_later(struct proxy *p, const struct path *client, tstamp now);
 void reply_pings_due(struct proxy *p, tstamp now);
+/*
+ * Asks the client of x, for whom something is held, to prove itself: a ping, counted like any reply, so that
+ * neither notifications nor repeated requests make a stream of them (I3).
+ */
+void reply_ask(struct proxy *p, struct exchange *x, tstamp now);
 void reply_reset(struct proxy *p, const struct path *from, uint16_t mid);
 void reply_again(struct proxy *p, const struct path *from, struct bytes reply); /* a remembered reply */
 

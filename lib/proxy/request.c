@@ -28,6 +28,12 @@ static uint64_t dedup_key(uint64_t flow, const struct path *from, uint16_t mid)
 	return h ? h : 1;
 }
 
+/* Each copy of a request may ask for three times its size again while its address is unproven (I3). */
+static bool may_repeat(const struct proxy *p, const struct request *rq, size_t answer, tstamp now)
+{
+	return answer + PROXY_FRAME <= 3 * (rq->datagram.len + PROXY_FRAME) || guard_knows(p->guard, &rq->from->remote, now);
+}
+
 /* A client that repeats itself is answered as before, or hears that we are at it (RFC 7252 §4.2). */
 static bool absorb_duplicate(struct proxy *p, const struct request *rq, tstamp now)
 {
@@ -39,7 +45,7 @@ static bool absorb_duplicate(struct proxy *p, const struct request *rq, tstamp n
 	case DEDUP_NEW: return false;
 	case DEDUP_ANSWERED:
 		proxy_count(p, PROXY_FAULT_DUPLICATE);
-		if (reply.len)
+		if (reply.len && may_repeat(p, rq, reply.len, now))
 			reply_again(p, rq->from, reply);
 		return true;
 	case DEDUP_PENDING: break;
@@ -51,8 +57,8 @@ static bool absorb_duplicate(struct proxy *p, const struct request *rq, tstamp n
 	x->bytes_in += (uint32_t)rq->datagram.len + PROXY_FRAME;
 	if (x->acked)
 		reply_acknowledge(p, x);
-	else if (x->down && x->client_at == TSTAMP_NEVER && guard_may_reply(p->guard, &x->client.remote, now))
-		reply_ping(p, &x->client, now);
+	else if (x->down && x->client_at == TSTAMP_NEVER)
+		reply_ask(p, x, now);
 	reply_release_one(p, x, now);
 	return true;
 }

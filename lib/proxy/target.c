@@ -139,6 +139,26 @@ static struct target reverse(const struct proxy_config *cfg, const struct reques
 	return t;
 }
 
+/* As has_prefix, for a path that is still percent-encoded; *rest is what follows the prefix. */
+static bool uri_has_prefix(struct bytes path, const char *prefix, struct bytes *rest)
+{
+	uint8_t buf[PROXY_PATH];
+	struct bytes segment;
+	bool more = path.len > 1;
+
+	path = more ? bytes_of(path.ptr + 1, path.len - 1) : path;
+	while (more && *prefix) {
+		size_t n = strcspn(prefix, "/");
+
+		if (!uri_segment(&path, '/', &more, buf, sizeof buf, &segment) ||
+		    !bytes_equal(segment, bytes_of(prefix, n)))
+			return false;
+		prefix += n + (prefix[n] == '/');
+	}
+	*rest = more ? bytes_of(path.ptr - 1, path.len + 1) : bytes_of(NULL, 0);
+	return *prefix == '\0';
+}
+
 /* The server whose prefix the still encoded path begins with; what follows is its path. */
 static struct target by_uri_path(const struct proxy_config *cfg, struct bytes path, const struct proxy_listen *at)
 {
@@ -151,14 +171,20 @@ static struct target by_uri_path(const struct proxy_config *cfg, struct bytes pa
 	for (uint8_t i = 0; i < POLICY_SERVERS; i++) {
 		const char *prefix = cfg->servers[i].uri_path;
 		size_t n = strlen(prefix);
+		struct bytes rest;
 
-		if (!cfg->policy.servers[i].present || n <= longest || path.len < n + 1 ||
-		    memcmp(path.ptr + 1, prefix, n) != 0 || (path.len > n + 1 && path.ptr[n + 1] != '/'))
+		if (!cfg->policy.servers[i].present || n <= longest || !uri_has_prefix(path, prefix, &rest))
 			continue;
 		longest = n;
-		best = (struct target){ .server = i, .path = bytes_of(path.ptr + n + 1, path.len - n - 1) };
+		best = (struct target){ .server = i, .path = rest };
 	}
 	return best;
+}
+
+/* Schemes are compared without regard to case (RFC 3986 §3.1). */
+static bool is_coap(struct bytes scheme)
+{
+	return same_host_name(scheme, "coap");
 }
 
 static struct target by_proxy_uri(const struct proxy_config *cfg, const struct request_view *v,
@@ -172,7 +198,7 @@ static struct target by_proxy_uri(const struct proxy_config *cfg, const struct r
 	case URI_OK: break;
 	default: return refuse(MSG_BAD_OPTION);
 	}
-	if (!bytes_are(u.scheme, "coap"))
+	if (!is_coap(u.scheme))
 		return refuse(MSG_NO_PROXYING);
 	t = by_authority(cfg, local, u.host, u.bracketed, u.port ? u.port : DEFAULT_PORT, &own);
 	t.path = u.path;
@@ -191,7 +217,7 @@ static struct target by_proxy_scheme(const struct proxy_config *cfg, const struc
 	struct target t;
 	bool own;
 
-	if (!bytes_are(v->proxy_scheme, "coap"))
+	if (!is_coap(v->proxy_scheme))
 		return refuse(MSG_NO_PROXYING);
 	/* Without Uri-Host the authority is the address the request came to: ours (RFC 7252 §5.10.1). */
 	if (!v->uri_host.ptr)

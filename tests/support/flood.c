@@ -6,7 +6,8 @@
  *
  * Prints one line of JSON. IPv6 prefixes must be local: ip -6 route add local fd00:aaaa::/32 dev lo
  */
-#include "marker.h"
+#include "forge.h"
+#include "rawip.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -19,7 +20,6 @@
 #include <unistd.h>
 
 #define BATCH       64
-#define MESSAGE     96
 #define MAX_RATE    200000
 #define MAX_SECONDS 600
 #define MAX_SOURCES 1000000
@@ -46,12 +46,10 @@ struct flood {
 	uint16_t port;
 	uint64_t prefix;
 	unsigned prefix_bits;
-	const char *path, *outer, *kinds;
-	uint64_t rng;
+	struct forge forge;
 	uint32_t n_sources, index_mask;
 	struct source *sources;
 	uint32_t *index; /* open addressing; place in sources plus 1 */
-	uint32_t next_kid;
 	struct totals totals;
 };
 
@@ -79,21 +77,6 @@ static double seconds_now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static uint64_t draw(struct flood *f) /* splitmix64 */
-{
-	uint64_t z = f->rng += 0x9e3779b97f4a7c15u;
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-	return z ^ (z >> 31);
-}
-
-static void draw_bytes(struct flood *f, uint8_t *p, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		p[i] = (uint8_t)draw(f);
 }
 
 /* Addresses */
@@ -193,99 +176,13 @@ static void make_sources(struct flood *f)
 	if (!f->index || !f->sources || host < 8 * (uint64_t)f->n_sources)
 		usage();
 	for (uint32_t n = 0; n < f->n_sources;) {
-		uint64_t key = (f->prefix & ~host) | (draw(f) & host);
+		uint64_t key = (f->prefix & ~host) | (forge_draw(&f->forge) & host);
 		uint32_t *slot = slot_of(f, key);
 
 		if (*slot || !usable(f, key))
 			continue;
 		f->sources[n].key = key;
 		*slot = ++n;
-	}
-}
-
-/* Messages */
-
-static uint8_t *put_option(uint8_t *p, unsigned *last, unsigned number, const uint8_t *value,
-			   size_t len)
-{
-	unsigned delta = number - *last;
-
-	*last = number;
-	*p++ = (uint8_t)((delta < 13 ? delta : 13) << 4 | (len < 13 ? len : 13));
-	if (delta >= 13)
-		*p++ = (uint8_t)(delta - 13);
-	if (len >= 13)
-		*p++ = (uint8_t)(len - 13);
-	memcpy(p, value, len);
-	return p + len;
-}
-
-/* "a/b?c=d": two Uri-Path options (11) and a Uri-Query (15) */
-static uint8_t *put_path(uint8_t *p, unsigned *last, const char *path)
-{
-	unsigned number = 11;
-
-	while (*path) {
-		size_t n = strcspn(path, number == 11 ? "/?" : "&");
-
-		if (n > 24)
-			usage();
-		p = put_option(p, last, number, (const uint8_t *)path, n);
-		path += n;
-		if (*path == '?')
-			number = 15;
-		path += *path != '\0';
-	}
-	return p;
-}
-
-static uint8_t *put_header(struct flood *f, uint8_t *p, uint8_t code)
-{
-	*p++ = 0x44; /* CON, token of 4 */
-	*p++ = code;
-	draw_bytes(f, p, 6);
-	return p + 6;
-}
-
-static size_t make_garbage(struct flood *f, uint8_t *out)
-{
-	size_t n = 1 + draw(f) % 64;
-
-	draw_bytes(f, out, n);
-	return n;
-}
-
-static size_t make_get(struct flood *f, uint8_t *out)
-{
-	unsigned last = 0;
-	uint8_t *p = put_header(f, out, 1);
-
-	return (size_t)(put_path(p, &last, f->path) - out);
-}
-
-static size_t make_oscore(struct flood *f, uint8_t *out)
-{
-	uint8_t value[8], piv = (uint8_t)(1 + draw(f) % 3), *p = put_header(f, out, 2);
-	unsigned last = 0;
-
-	value[0] = 0x08 | piv; /* RFC 8613 section 6.1: kid flag, length of the Partial IV */
-	draw_bytes(f, value + 1, piv);
-	value[1 + piv] = (uint8_t)(f->spoof ? f->next_kid++ : draw(f));
-	p = put_option(p, &last, 9, value, 2u + piv);
-	if (f->outer)
-		p = put_path(p, &last, f->outer);
-	*p++ = 0xff;
-	draw_bytes(f, p, MARKER_PAYLOAD);
-	marker_set(p);
-	return (size_t)(p + MARKER_PAYLOAD - out);
-}
-
-static size_t make_message(struct flood *f, uint8_t *out)
-{
-	switch (f->kinds[draw(f) % strlen(f->kinds)]) {
-	case 'g': return make_garbage(f, out);
-	case 'v': return make_get(f, out);
-	default: return make_oscore(f, out);
 	}
 }
 
@@ -321,7 +218,7 @@ static void send_batch(struct flood *f, unsigned n)
 {
 	static _Alignas(struct cmsghdr)
 		uint8_t control[BATCH][CMSG_SPACE(sizeof(struct in6_pktinfo))];
-	static uint8_t text[BATCH][MESSAGE];
+	static uint8_t text[BATCH][FORGE_MESSAGE];
 	struct source *from[BATCH];
 	struct mmsghdr m[BATCH];
 	struct iovec iov[BATCH];
@@ -329,8 +226,8 @@ static void send_batch(struct flood *f, unsigned n)
 
 	memset(m, 0, sizeof(m));
 	for (unsigned i = 0; i < n; i++) {
-		from[i] = &f->sources[draw(f) % f->n_sources];
-		iov[i] = (struct iovec){ text[i], make_message(f, text[i]) };
+		from[i] = &f->sources[forge_draw(&f->forge) % f->n_sources];
+		iov[i] = (struct iovec){ text[i], forge_message(&f->forge, text[i]) };
 		m[i].msg_hdr = (struct msghdr){ .msg_name = &f->target,
 						.msg_namelen = f->target_len,
 						.msg_iov = &iov[i],
@@ -436,85 +333,42 @@ static void open_socket(struct flood *f)
 
 /* Somebody else's address and port */
 
-static uint32_t sum16(uint32_t sum, const uint8_t *p, size_t n)
+static size_t wrap(const struct flood *f, uint8_t *packet, size_t n)
 {
-	for (size_t i = 0; i + 1 < n; i += 2)
-		sum += (uint32_t)(p[i] << 8 | p[i + 1]);
-	return n % 2 ? sum + (uint32_t)(p[n - 1] << 8) : sum;
+	struct sockaddr_in from4, to4;
+	struct sockaddr_in6 from6, to6;
+
+	if (f->family == AF_INET) {
+		memcpy(&from4, &f->victim, sizeof(from4));
+		memcpy(&to4, &f->target, sizeof(to4));
+		return rawip_wrap4(packet, &from4, &to4, n);
+	}
+	memcpy(&from6, &f->victim, sizeof(from6));
+	memcpy(&to6, &f->target, sizeof(to6));
+	return rawip_wrap6(packet, &from6, &to6, n);
 }
 
-static void put16(uint8_t *p, size_t v)
+/* A raw socket's address bears no port. */
+static struct sockaddr_storage host_of(const struct sockaddr_storage *target)
 {
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
-}
-
-static size_t put_udp(uint8_t *udp, const uint8_t *addresses, size_t addresses_len, uint16_t from,
-		      uint16_t to, size_t n)
-{
-	size_t len = n + 8;
-	uint32_t sum;
-
-	put16(udp, from);
-	put16(udp + 2, to);
-	put16(udp + 4, len);
-	put16(udp + 6, 0);
-	sum = sum16((uint32_t)len + IPPROTO_UDP, addresses, addresses_len);
-	sum = sum16(sum, udp, len);
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	put16(udp + 6, sum == 0xffff ? 0xffff : ~sum & 0xffff);
-	return len;
-}
-
-static size_t wrap4(const struct flood *f, uint8_t *packet, size_t n)
-{
-	struct sockaddr_in from, to;
-
-	memcpy(&from, &f->victim, sizeof(from));
-	memcpy(&to, &f->target, sizeof(to));
-	memset(packet, 0, 20);
-	packet[0] = 0x45;
-	packet[8] = 64;
-	packet[9] = IPPROTO_UDP;
-	memcpy(packet + 12, &from.sin_addr, 4);
-	memcpy(packet + 16, &to.sin_addr, 4);
-	n = put_udp(packet + 20, packet + 12, 8, ntohs(from.sin_port), ntohs(to.sin_port), n);
-	put16(packet + 2, n + 20); /* the kernel fills the header checksum in */
-	return n + 20;
-}
-
-static size_t wrap6(const struct flood *f, uint8_t *packet, size_t n)
-{
-	struct sockaddr_in6 from, to;
-
-	memcpy(&from, &f->victim, sizeof(from));
-	memcpy(&to, &f->target, sizeof(to));
-	memset(packet, 0, 40);
-	packet[0] = 0x60;
-	packet[6] = IPPROTO_UDP;
-	packet[7] = 64;
-	memcpy(packet + 8, &from.sin6_addr, 16);
-	memcpy(packet + 24, &to.sin6_addr, 16);
-	n = put_udp(packet + 40, packet + 8, 32, ntohs(from.sin6_port), ntohs(to.sin6_port), n);
-	put16(packet + 4, n);
-	return n + 40;
-}
-
-static void send_spoofed(struct flood *f)
-{
-	uint8_t packet[40 + 8 + MESSAGE];
-	struct sockaddr_storage to = f->target;
-	size_t n, head = f->family == AF_INET ? 28 : 48;
+	struct sockaddr_storage to = *target;
 	struct sockaddr_in6 in6;
 
-	n = make_message(f, packet + head);
-	n = f->family == AF_INET ? wrap4(f, packet, n) : wrap6(f, packet, n);
-	if (f->family == AF_INET6) { /* a raw socket's address bears no port */
+	if (to.ss_family == AF_INET6) {
 		memcpy(&in6, &to, sizeof(in6));
 		in6.sin6_port = 0;
 		memcpy(&to, &in6, sizeof(in6));
 	}
+	return to;
+}
+
+static void send_spoofed(struct flood *f)
+{
+	uint8_t packet[48 + FORGE_MESSAGE];
+	struct sockaddr_storage to = host_of(&f->target);
+	size_t n;
+
+	n = wrap(f, packet, forge_message(&f->forge, packet + frame(f, 0)));
 	if (sendto(f->fd, packet, n, 0, (const struct sockaddr *)&to, f->target_len) < 0) {
 		f->totals.unsent++;
 		return;
@@ -604,16 +458,16 @@ static void parse_arguments(struct flood *f, struct arguments *a, int argc, char
 		case 'n': f->n_sources = (uint32_t)atoi(optarg); break;
 		case 'p': a->prefix = optarg; break;
 		case 'l': f->port = (uint16_t)atoi(optarg); break;
-		case 'g': f->path = optarg; break;
-		case 'o': f->outer = optarg; break;
-		case 'k': f->kinds = optarg; break;
-		case 'S': f->rng = (uint64_t)atoll(optarg); break;
+		case 'g': f->forge.path = optarg; break;
+		case 'o': f->forge.outer = optarg; break;
+		case 'k': f->forge.kinds = optarg; break;
+		case 'S': f->forge.rng = (uint64_t)atoll(optarg); break;
 		case 'V': a->victim = optarg; break;
 		case 'L': a->victim_port = (uint16_t)atoi(optarg); break;
 		default: usage();
 		}
 	}
-	if (!a->target || !*f->kinds || f->rate < 1 || f->rate > MAX_RATE ||
+	if (!a->target || !forge_fits(&f->forge) || f->rate < 1 || f->rate > MAX_RATE ||
 	    f->seconds > MAX_SECONDS || f->n_sources < 1 || f->n_sources > MAX_SOURCES)
 		usage();
 }
@@ -624,16 +478,14 @@ int main(int argc, char **argv)
 			   .seconds = 1,
 			   .n_sources = 1000,
 			   .port = 40000,
-			   .path = "hello",
-			   .kinds = "gvo",
-			   .rng = 1 };
+			   .forge = { .path = "hello", .kinds = "gvo", .rng = 1 } };
 	char loopback[] = "127.0.0.0/8";
 	struct arguments a = { .port = 5683, .prefix = loopback };
 
 	parse_arguments(&f, &a, argc, argv);
 	f.target_len = parse_address(a.target, a.port, &f.target);
 	f.family = f.target.ss_family;
-	f.spoof = a.victim != NULL;
+	f.spoof = f.forge.sweep = a.victim != NULL;
 	if (f.spoof) {
 		parse_address(a.victim, a.victim_port, &f.victim);
 		f.n_sources = 1;

@@ -112,6 +112,7 @@ static void test_defaults(void **state)
 	assert_string_equal(get(&config, SECTION_LISTEN, 0, "bind"), "[::]:5683");
 	assert_int_equal(p->listens[0].server, PROXY_NO_SERVER);
 	assert_string_equal(p->listens[1].name, "");
+	assert_int_equal(p->listens[1].server, 0); /* a free place is all zero */
 	assert_string_equal(p->links[0].name, "default");
 	assert_string_equal(p->links[1].name, "");
 	assert_int_equal(p->links[0].sched.rate.count, 1250);
@@ -249,6 +250,8 @@ static void test_bad(void **state)
 		{ LAMP "colour = red", "3: [server lamp] colour: unknown key\n" },
 		{ LAMP "burst = 1KiB", "3: [server lamp] burst: unknown key here; it belongs to \"[link NAME]\"\n" },
 		{ "[server lamp]\nmode = open", "1: [server lamp] address: missing; expected a line like \"address = coap://[fd00:db8::17]\"\n" },
+		{ "[server a]\ncolour = red", "2: [server a] colour: unknown key\n" }, /* and not also: no address */
+		{ "[server a]\ncolour = red\naddress = coap://[::1]", "2: [server a] colour: unknown key\n" },
 		{ LAMP "mode = open\nmode = open", "4: [server lamp] mode: already set at PATH:3\n" },
 		{ LAMP "mode = full", "3: [server lamp] mode: \"full\" is not built yet: it needs OSCORE contexts\n" },
 		{ "[guard]\nmax-oscore-layers = 2", "2: [guard] max-oscore-layers: not built yet: it needs OSCORE contexts\n" },
@@ -276,6 +279,7 @@ static void test_bad(void **state)
 		{ LAMP "uri-path = /a", "3: [server lamp] uri-path: expected a path like \"lamp\" or \"floor/lamp\" without outer slashes, at most 127 characters, got \"/a\"\n" },
 		{ LAMP "uri-path = a/\nuri-host = a b", "3: [server lamp] uri-path: expected a path like \"lamp\" or \"floor/lamp\" without outer slashes, at most 127 characters, got \"a/\"\n4: [server lamp] uri-host: expected a host name, at most 127 characters, got \"a b\"\n" },
 		{ LAMP "uri-path = a/../b", "3: [server lamp] uri-path: expected a path like \"lamp\" or \"floor/lamp\" without outer slashes, at most 127 characters, got \"a/../b\"\n" },
+		{ LAMP "uri-path = ./b", "3: [server lamp] uri-path: expected a path like \"lamp\" or \"floor/lamp\" without outer slashes, at most 127 characters, got \"./b\"\n" },
 		{ LAMP "link = lowpan", "3: [server lamp] link: no section [link lowpan]; defined links: default\n" },
 		{ "[listen a]\nserver = x", "2: [listen a] server: no section [server x]; defined servers: none\n" },
 		/* several at once, in the order of the lines */
@@ -283,7 +287,9 @@ static void test_bad(void **state)
 		  "1: [server lamp] address: missing; expected a line like \"address = coap://[fd00:db8::17]\"\n4: [link a] rate: expected a bit rate like \"10kbit/s\", 100bit/s to 1000Mbit/s, got \"1\"\n5: [banana]: unknown section\n" },
 		/* how keys go together */
 		{ "[link a]\nshare-unknown = 6%", "2: [link a] share-unknown: expected shares that sum to 100%, got 80% trusted, 15% reachable, 6% unknown\n" },
+		{ "[link a]\nshare-unknown = 6%\nshare-trusted = 81%", "3: [link a] share-trusted: expected shares that sum to 100%, got 81% trusted, 15% reachable, 6% unknown\n" },
 		{ "[link a]\n[link b]\n" LAMP, "3: [server lamp] link: missing, and there are several links: a, b\n" },
+		{ LAMP "colour = red\n[server b]\naddress = coap://[fd00::17]", "3: [server lamp] colour: unknown key\n" },
 		{ LAMP "[server b]\naddress = coap://[fd00::0:17]:5683", "4: [server b] address: [fd00::17]:5683 is the address of [server lamp] already\n" },
 		{ LAMP "[server b]\naddress = coap://[::2]\nuri-path = lamp", "5: [server b] uri-path: \"lamp\" is the path of [server lamp] already\n" },
 		{ LAMP "uri-path = b\n[server b]\naddress = coap://[::2]", "4: [server b] uri-path: \"b\" is the path of [server lamp] already\n" },
@@ -437,8 +443,12 @@ static void test_unreadable(void **state)
 	memset(large, 'x', CONFIG_FILE_NAME);
 	assert_false(config_load(&config, NULL, large, &errors));
 	assert_int_equal(errors.count, 1);
+	assert_string_equal(strchr(errors.list[0].text, ':'),
+			    ": a longer or stranger name than can be shown");
 	assert_false(config_load(&config, NULL, "a\nb", &errors));
 	assert_int_equal(errors.count, 1);
+	assert_string_equal(errors.list[0].text,
+			    "a\nb: a longer or stranger name than can be shown");
 	free(large);
 }
 
@@ -572,6 +582,12 @@ static void test_places(void **state)
 	assert_string_equal(get(&second, SECTION_LISTEN, 1, "bind"), "192.0.2.1:5683");
 	assert_string_equal(get(&second, SECTION_LISTEN, 2, "bind"), "192.0.2.2:5683");
 	assert_int_equal(second.proxy.listens[2].server, 2);
+	/* The place it had can be had once only. */
+	assert_false(
+		load_text(&third, &second, "[listen n]\nbind = 192.0.2.2\nbind = 192.0.2.2\n"));
+	assert_string_equal(
+		lines(),
+		"3: [listen n] bind: 192.0.2.2:5683 is listened at by [listen n] already\n");
 	/* Once gone, it may be had. */
 	must_load(&third, &second, "[server d]\naddress = coap://[::2]\n");
 	assert_string_equal(third.proxy.servers[0].name, "d");

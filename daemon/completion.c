@@ -1,4 +1,4 @@
-#include "settle.h"
+#include "completion.h"
 #include "draft.h"
 #include <assert.h>
 #include <string.h>
@@ -245,7 +245,7 @@ static void set_dependent(struct config *c)
 	}
 }
 
-void settle_draft(struct draft *d)
+void completion_of(struct draft *d)
 {
 	add_missing(d);
 	for (unsigned s = 0; s < SECTION_COUNT; s++) {
