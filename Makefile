@@ -34,9 +34,9 @@ LIB := \
 	lib/base/addr.c lib/base/bucket.c lib/base/dgram.c lib/base/heap.c lib/base/memory.c lib/base/siphash.c \
 	lib/coap/dedup.c lib/coap/mid.c lib/coap/msg.c lib/coap/msgbuf.c lib/coap/option.c lib/coap/retransmit.c \
 	lib/coap/uri.c \
-	lib/guard/budget.c lib/guard/echo.c lib/guard/guard.c lib/guard/guard_view.c lib/guard/inflight.c \
+	lib/guard/budget.c lib/guard/echo.c lib/guard/guard.c lib/guard/guard_view.c lib/guard/identity.c lib/guard/inflight.c \
 	lib/guard/judge.c lib/guard/linksched.c lib/guard/newcomers.c lib/guard/ping.c lib/guard/ratelimit.c \
-	lib/guard/reach.c lib/guard/relation.c lib/guard/reputation.c lib/guard/seqtrack.c lib/guard/settle.c \
+	lib/guard/reach.c lib/guard/relation.c lib/guard/replies.c lib/guard/reputation.c lib/guard/seqtrack.c lib/guard/settle.c \
 	lib/guard/standing.c lib/guard/verdict.c \
 	lib/proxy/classify.c lib/proxy/exchange.c lib/proxy/proxy.c lib/proxy/reply.c lib/proxy/request.c \
 	lib/proxy/response.c lib/proxy/snapshot.c lib/proxy/target.c lib/proxy/upstream.c

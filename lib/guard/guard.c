@@ -1,7 +1,8 @@
 #include "guard/guard.h"
-#include "guard/guard_impl.h"
+#include "guard/identity.h"
 #include "guard/judge.h"
 #include "guard/settle.h"
+#include "guard/state.h"
 #include "base/memory.h"
 
 _Static_assert(POLICY_WINDOW == SEQTRACK_WINDOW, "what may be configured is what is remembered");
@@ -25,14 +26,6 @@ static struct ratelimit_config request_sketch(const struct policy *p)
 	};
 }
 
-static struct ratelimit_config reply_sketch(const struct policy *p)
-{
-	return (struct ratelimit_config){
-		.cells = p->table_size, .rate = p->reply_rate, .burst = (uint32_t)p->reply_rate.count, .n_levels = 1,
-		.levels = { { 64, 24, 1 } },
-	};
-}
-
 static struct ratelimit_config guess_sketch(const struct policy *p)
 {
 	return (struct ratelimit_config){
@@ -43,11 +36,11 @@ static struct ratelimit_config guess_sketch(const struct policy *p)
 
 size_t guard_memory(const struct policy *p, uint32_t requests)
 {
-	struct ratelimit_config a = request_sketch(p), b = reply_sketch(p), c = guess_sketch(p);
+	struct ratelimit_config a = request_sketch(p), b = guess_sketch(p);
 
 	return sizeof(struct guard) + reputation_memory(p->relations) + seqtrack_memory(p->contexts) +
 	       reach_memory(reach_entries(p)) + inflight_memory(requests) + newcomers_memory(&newcomers_limits) +
-	       ratelimit_memory(&a) + ratelimit_memory(&b) + ratelimit_memory(&c);
+	       ratelimit_memory(&a) + ratelimit_memory(&b) + replies_memory(p->table_size);
 }
 
 /* Every key is derived from the one secret: hash(label, secret half). */
@@ -70,7 +63,7 @@ static void cost_from_policy(struct guard *g)
 struct guard *guard_create(const struct policy *policy, uint32_t requests, const uint8_t secret[32], tstamp now)
 {
 	struct guard *g = memory_create(1, sizeof *g);
-	struct ratelimit_config sketches[] = { request_sketch(policy), reply_sketch(policy), guess_sketch(policy) };
+	struct ratelimit_config requests_cfg = request_sketch(policy), guesses_cfg = guess_sketch(policy);
 	struct siphash_key k, echo_secret = derive(secret, 3);
 
 	if (!g)
@@ -85,11 +78,10 @@ struct guard *guard_create(const struct policy *policy, uint32_t requests, const
 	g->reach = reach_create(reach_entries(policy));
 	g->inflight = inflight_create(requests);
 	g->newcomers = newcomers_create(&newcomers_limits, &k, k.k0 ^ k.k1);
-	g->requests = ratelimit_create(&sketches[0], &k);
-	g->replies = ratelimit_create(&sketches[1], &k);
-	g->guesses = ratelimit_create(&sketches[2], &k);
+	g->requests = ratelimit_create(&requests_cfg, &k);
+	g->guesses = ratelimit_create(&guesses_cfg, &k);
 	if (!g->reputation || !g->seqtrack || !g->reach || !g->inflight || !g->newcomers || !g->requests ||
-	    !g->replies || !g->guesses) {
+	    !g->guesses || !replies_init(&g->replies, policy->table_size, policy->reply_rate, policy->reply_slip, &k)) {
 		guard_free(g);
 		return NULL;
 	}
@@ -106,7 +98,7 @@ void guard_free(struct guard *g)
 		inflight_free(g->inflight);
 		newcomers_free(g->newcomers);
 		ratelimit_free(g->requests);
-		ratelimit_free(g->replies);
+		replies_free(&g->replies);
 		ratelimit_free(g->guesses);
 	}
 	memory_free(g);
@@ -128,7 +120,7 @@ static void forget_server(struct guard *g, uint8_t server)
 void guard_retune(struct guard *g, const struct policy *policy, tstamp now)
 {
 	struct policy old = g->policy;
-	struct ratelimit_config replies = reply_sketch(policy), requests = request_sketch(policy);
+	struct ratelimit_config requests = request_sketch(policy);
 
 	(void)now;
 	g->policy = *policy;
@@ -140,38 +132,13 @@ void guard_retune(struct guard *g, const struct policy *policy, tstamp now)
 		if (old.servers[i].present && !policy->servers[i].present)
 			forget_server(g, (uint8_t)i);
 	ratelimit_retune(g->requests, requests.rate, requests.burst);
-	ratelimit_retune(g->replies, replies.rate, replies.burst);
+	replies_retune(&g->replies, policy->reply_rate, policy->reply_slip);
 	cost_from_policy(g);
 }
 
 uint64_t guard_flow(const struct guard *g, const struct addr *client)
 {
-	uint8_t data[22];
-	uint64_t h;
-
-	memcpy(data, client->ip, 16);
-	memcpy(data + 16, &client->scope, 4);
-	memcpy(data + 20, &client->port, 2);
-	h = siphash(&g->hash_key, data, sizeof data);
-	return h ? h : 1;
-}
-
-/* An absent kid context differs from an empty one. */
-uint64_t guard_relation_key(const struct guard *g, uint8_t server, struct bytes kid, struct bytes kid_context)
-{
-	uint8_t data[3 + 255 + 255];
-	size_t kid_len = kid.len < 255 ? kid.len : 255, context_len = kid_context.len < 255 ? kid_context.len : 255;
-	uint64_t h;
-
-	data[0] = server;
-	data[1] = (uint8_t)kid_len;
-	data[2] = kid_context.ptr != NULL;
-	if (kid_len)
-		memcpy(data + 3, kid.ptr, kid_len);
-	if (context_len)
-		memcpy(data + 3 + kid_len, kid_context.ptr, context_len);
-	h = siphash(&g->hash_key, data, 3 + kid_len + context_len);
-	return h ? h : 1;
+	return identity_endpoint(&g->hash_key, client);
 }
 
 void guard_prefetch(const struct guard *g, const struct addr *client)
@@ -355,18 +322,9 @@ bool guard_knows(const struct guard *g, const struct addr *client, tstamp now)
 	return v.state != REACH_NONE || v.home;
 }
 
-/* Over the rate, one in `slip` still goes out, half as many again at most: a spoofer can't silence a prefix for sure. */
 bool guard_may_reply(struct guard *g, const struct addr *client, tstamp now)
 {
-	const struct policy *p = &g->policy;
-
-	if (ratelimit_charge(g->replies, client, 1, now) == 0)
-		return true;
-	if (p->reply_slip && ++g->slip_turn % p->reply_slip == 0 &&
-	    bucket_take(&g->slip, p->reply_rate, p->reply_rate.count, 1, now))
-		return true;
-	g->replies_suppressed++;
-	return false;
+	return replies_allow(&g->replies, client, now);
 }
 
 unsigned guard_forget(struct guard *g, const struct addr *host, tstamp now)

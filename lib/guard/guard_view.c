@@ -1,6 +1,6 @@
 /* guard_view: copies of what the guard knows, for people. */
 #include "guard/guard.h"
-#include "guard/guard_impl.h"
+#include "guard/state.h"
 
 static void copy_client(const struct guard *g, const struct relation *rel, struct guard_client *out, tstamp now)
 {
@@ -54,7 +54,7 @@ void guard_view_totals(const struct guard *g, struct guard_totals *out)
 	*out = (struct guard_totals){
 		.pings = g->pings, .pongs = g->pongs, .pongs_wrong = g->pongs_wrong, .echoes_made = g->echoes_made,
 		.echoes_valid = g->echoes_valid, .echoes_stale = g->echoes_stale, .echoes_foreign = g->echoes_foreign,
-		.replies_suppressed = g->replies_suppressed, .relations = reputation_count(g->reputation),
+		.replies_suppressed = g->replies.suppressed, .relations = reputation_count(g->reputation),
 		.relations_capacity = reputation_capacity(g->reputation), .contexts = seqtrack_count(g->seqtrack),
 		.inflight = inflight_count(g->inflight),
 	};
@@ -86,8 +86,8 @@ void guard_view_explanation(const struct guard *g, const struct addr *host, stru
 {
 	*out = (struct guard_explanation){
 		.request_load = ratelimit_load(g->requests, host, now),
-		.reply_load = ratelimit_load(g->replies, host, now),
-		.reply_wait = ratelimit_wait(g->replies, host, now),
+		.reply_load = ratelimit_load(g->replies.sketch, host, now),
+		.reply_wait = ratelimit_wait(g->replies.sketch, host, now),
 	};
 	reach_each(g->reach, host, g->policy.echo_validity, now, merge_proof, out);
 }

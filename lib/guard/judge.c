@@ -1,4 +1,5 @@
 #include "guard/judge.h"
+#include "guard/identity.h"
 
 /* What is known when the judging begins; filled once, read by every step below. */
 struct bench {
@@ -25,11 +26,11 @@ static void take_proof(struct guard *g, struct bench *b)
 {
 	const struct guard_request *rq = b->rq;
 
-	b->endpoint = guard_flow(g, &rq->client);
+	b->endpoint = identity_endpoint(&g->hash_key, &rq->client);
 	b->reach = reach_find(g->reach, b->endpoint, g->policy.echo_validity, b->now);
 	b->echo = ECHO_FOREIGN;
 	if (rq->echo.ptr) {
-		b->echo = guard_echo_origin(g, rq, b->now);
+		b->echo = echo_check(&g->echo_key, &rq->client, &rq->listener, rq->echo, g->policy.echo_validity, b->now);
 		b->echo_valid = b->echo == ECHO_VALID;
 		if (b->echo_valid)
 			reach_echo(g->reach, b->endpoint, &rq->client, b->now);
@@ -48,7 +49,7 @@ static void take_identity(struct guard *g, struct bench *b)
 	b->finding = SEQ_NEW;
 	if (!rq->trackable)
 		return;
-	b->key = guard_relation_key(g, rq->server, rq->kid, rq->kid_context);
+	b->key = identity_relation(&g->hash_key, rq->server, rq->kid, rq->kid_context);
 	b->finding = seqtrack_judge(g->seqtrack, b->key, rq->piv, g->policy.plausible_jump, g->policy.window,
 				    g->policy.sequence_idle, b->now);
 	rel = b->relation = reputation_find(g->reputation, b->key, g->policy.lifetime, b->now);
@@ -106,7 +107,7 @@ static uint32_t retry_after(const struct guard *g, const struct bench *b)
 /* A refusal costs a reply; a prefix gets only so many, and well-known ports of other protocols get none (A24). */
 static bool may_reply(struct guard *g, const struct bench *b)
 {
-	return b->rq->client.port >= 1024 && guard_may_reply(g, &b->rq->client, b->now);
+	return b->rq->client.port >= 1024 && replies_allow(&g->replies, &b->rq->client, b->now);
 }
 
 static struct verdict refusal(const struct bench *b, enum verdict_action action, enum verdict_reason reason,
@@ -214,7 +215,7 @@ static struct verdict judge_suspect(struct guard *g, const struct bench *b, enum
 		return b->relation ? spend_own(g, b, say(VERDICT_FORWARD, REASON_MOVED, LANE_MOVED)) : judge_proven(g, b);
 	if (!b->reach.wary && take_unknown(g, b, &why))
 		return forward(g, b, say(VERDICT_FORWARD, REASON_UNKNOWN, LANE_UNKNOWN), true, true);
-	if (ratelimit_load(g->replies, &b->rq->client, b->now) > 500)
+	if (ratelimit_load(g->replies.sketch, &b->rq->client, b->now) > 500)
 		return say(VERDICT_DROP, reason, LANE_UNKNOWN);
 	if (b->rq->echo.ptr)
 		return refuse(g, b, VERDICT_CHALLENGE, REASON_ECHO_STALE, 0);

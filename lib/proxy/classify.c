@@ -1,6 +1,8 @@
 #include "proxy/classify.h"
 #include "coap/option.h"
 
+#define EDHOC_CONTENT_FORMAT 64
+
 /* Length out of bounds or repeated: as if it were not understood (RFC 7252 §5.4.3, §5.4.5). */
 static bool is_malformed(const struct option_info *info, const struct msg_option *opt, uint16_t previous)
 {
@@ -145,12 +147,22 @@ static enum guard_outcome classify_unprotected(const struct msg *m)
 	}
 }
 
+/* A 4.00 in application/edhoc+cbor-seq: message_1 or message_3 was no good (RFC 9528 §A.2.1). */
+static bool is_edhoc_error(const struct msg *m)
+{
+	struct msg_option format;
+	uint32_t n;
+
+	return m->code == MSG_BAD_REQUEST && msg_find(m, OPTION_CONTENT_FORMAT, &format) &&
+	       option_uint(format.value, &n) && n == EDHOC_CONTENT_FORMAT;
+}
+
 enum guard_outcome classify_response(const struct msg *m, struct request_kind request)
 {
 	struct msg_option oscore, observe;
 
 	if (!request.has_oscore)
-		return OUTCOME_NEUTRAL;
+		return is_edhoc_error(m) ? OUTCOME_REFUSED : OUTCOME_NEUTRAL;
 	if (!msg_find(m, OPTION_OSCORE, &oscore))
 		return classify_unprotected(m);
 	if (m->payload.len == 0 || (m->code != MSG_CHANGED && m->code != MSG_CONTENT))

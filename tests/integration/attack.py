@@ -5,7 +5,8 @@ A trusted client (aiocoap, OSCORE, one request a second) is watched on a quiet d
 sources while unmodified newcomers (libcoap's coap-client, aiocoap) try to get their first answer, then while somebody
 spoofs the client's own address with every kid. A relay before the device counts what reaches it.
 
-attack.py [--smoke] [--mode MODE]...   --smoke: short, exemptions only, as a unittest. Exit 1 when a promise is broken.
+attack.py [--smoke | --ipv6] [--mode MODE]...
+--smoke: short, exemptions only, as a unittest. Exit 1 when a promise of mode exemptions is broken.
 """
 import argparse
 import os
@@ -18,6 +19,7 @@ import unittest
 import harness
 from harness import BUILD, PEERS, SUPPORT
 
+TOOLS = BUILD / "tests" / "support"
 MARK = "f1ood"  # in the query of a forged GET; forged OSCORE requests carry a checksum (support/marker.h)
 KID = 1
 LINK_RATE = 10000  # bit/s
@@ -29,7 +31,7 @@ CLIENT_PATIENCE = 93  # seconds: MAX_TRANSMIT_WAIT of RFC 7252
 
 CONFIG = """
 [listen all]
-bind = 127.0.0.1:{port}
+bind = %s:{port}
 [link air]
 rate = 10kbit/s
 [server lamp]
@@ -37,6 +39,41 @@ address = coap://127.0.0.1:%d
 mode = %s
 unknown-rate = %d/min
 """
+
+
+
+class Net4:
+    """Loopback, where all of 127/8 is local. The flood spares 127.0/16."""
+
+    host = url = "127.0.0.1"
+    prefix = "127.0.0.0/8"
+
+    @staticmethod
+    def newcomer(base, i):
+        return "127.%d.%d.9" % (0 if i % 2 else 10 + base + 7 * i % 200, base + i)
+
+
+class Net6:
+    """IPv6 in a network namespace of our own, where whole prefixes are made local."""
+
+    host, url = "::1", "[::1]"
+    prefix = "fd00:aaaa::/32"
+
+    @staticmethod
+    def newcomer(base, i):
+        return "fd00:%s:%x::9" % ("bbbb" if i % 2 else "aaaa", base + i)
+
+    @staticmethod
+    def enter():
+        """Runs this script again in a namespace that has the prefixes."""
+        if os.environ.get("GUARD_TEST_NETNS"):
+            return
+        setup = ("ip link set lo up && ip -6 route add local fd00:aaaa::/32 dev lo && "
+                 "ip -6 route add local fd00:bbbb::/32 dev lo && echo 1 > /proc/sys/net/ipv6/ip_nonlocal_bind && "
+                 'exec "$0" "$@"')
+        os.execve("/usr/bin/unshare", ["unshare", "-n", "sh", "-c", setup, sys.executable, *sys.argv],
+                  dict(os.environ, GUARD_TEST_NETNS="1"))
+
 
 FULL = {"rate": 50000, "sources": 100000, "seconds": 30, "quiet": 30, "newcomers": 20, "unknown": 30,
         "spoof_rate": 1000, "spoof_seconds": 30}
@@ -47,10 +84,11 @@ SMOKE = {"rate": 20000, "sources": 20000, "seconds": 5, "quiet": 8, "newcomers":
 def build_tools():
     """Compiles flood and relay unless make has."""
     for name in ("flood", "relay"):
-        source, tool = SUPPORT / (name + ".c"), BUILD / "tests" / "support" / name
+        source, tool = SUPPORT / (name + ".c"), TOOLS / name
         if not tool.exists() or tool.stat().st_mtime < source.stat().st_mtime:
             tool.parent.mkdir(parents=True, exist_ok=True)
-            subprocess.run([os.environ.get("CC", "cc"), "-std=c11", "-D_GNU_SOURCE", "-O2", "-o", tool, source], check=True)
+            subprocess.run([os.environ.get("CC", "cc"), "-std=c11", "-D_GNU_SOURCE", "-O2", "-o", tool, source],
+                           check=True)
 
 
 class Relay:
@@ -58,7 +96,7 @@ class Relay:
 
     def __init__(self, device_port, directory, options=()):
         self.port = harness.free_port()
-        self.process = harness.Process([BUILD / "tests" / "support" / "relay", "-p", self.port, "-P", device_port, "-m", MARK,
+        self.process = harness.Process([TOOLS / "relay", "-p", self.port, "-P", device_port, "-m", MARK,
                                         "-k", KID, *options], directory / "relay.log",
                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.process.child.stdout.readline()
@@ -70,7 +108,7 @@ class Relay:
 
 
 def flood(*argv):
-    return subprocess.Popen([str(a) for a in (BUILD / "tests" / "support" / "flood", *argv)], stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen([str(a) for a in (TOOLS / "flood", *argv)], stdout=subprocess.PIPE, text=True)
 
 
 def percentile(values, p):
@@ -79,15 +117,16 @@ def percentile(values, p):
 
 
 class TrustedClient:
-    """aiocoap with OSCORE at 127.0.0.1: proves itself, then sends one request a second."""
+    """aiocoap with OSCORE: proves itself, then sends one request a second."""
 
-    def __init__(self, guard, directory, seconds):
+    def __init__(self, guard, net, directory, seconds):
         self.port = harness.free_port()
         context = harness.aiocoap_context(directory / "trusted", "%02x" % KID, "02")
         self.process = harness.Process(
-            [PEERS / "aio-python", SUPPORT / "oscore_client.py", "--context", context, "--local", "127.0.0.1",
-             "--local-port", self.port, "--warm", WARM, "--repeat", WARM + seconds, "--interval", 1, "--timeout", TRUSTED_PATIENCE,
-             "coap://127.0.0.1:%d/hello" % guard.port], directory / "trusted.log")
+            [PEERS / "aio-python", SUPPORT / "oscore_client.py", "--context", context, "--local", net.host,
+             "--local-port", self.port, "--warm", WARM, "--repeat", WARM + seconds, "--interval", 1,
+             "--timeout", TRUSTED_PATIENCE,
+             "coap://%s:%d/hello" % (net.url, guard.port)], directory / "trusted.log")
 
     def lines(self):
         return harness.json_lines(self.process.output())
@@ -110,18 +149,17 @@ class TrustedClient:
         return len(good), len(asked), [line["seconds"] for line in good]
 
 
-def ask_as_coap_client(port, local, directory):
+def ask_as_coap_client(url, local, directory):
     """Unmodified coap-client, one CON with its own retransmissions."""
-    out = directory / ("newcomer-%s" % local)
-    subprocess.run([str(a) for a in (PEERS / "coap-client-notls", "-a", local, "-B", CLIENT_PATIENCE, "-o", out,
-                                     "coap://127.0.0.1:%d/lamp/hello" % port)],
+    out = directory / ("newcomer-" + local)
+    subprocess.run([str(a) for a in (PEERS / "coap-client-notls", "-a", local, "-B", CLIENT_PATIENCE, "-o", out, url)],
                    capture_output=True, timeout=CLIENT_PATIENCE + 15)
     return out.exists() and out.read_bytes() == b"hello"
 
 
-def ask_as_aiocoap(port, local, directory):
-    done = subprocess.run([str(a) for a in (PEERS / "aio-python", SUPPORT / "plain_client.py", "--local", local, "--timeout",
-                                            CLIENT_PATIENCE, "coap://127.0.0.1:%d/lamp/hello" % port)],
+def ask_as_aiocoap(url, local, directory):
+    done = subprocess.run([str(a) for a in (PEERS / "aio-python", SUPPORT / "plain_client.py", "--local", local,
+                                            "--timeout", CLIENT_PATIENCE, url)],
                           capture_output=True, text=True, timeout=CLIENT_PATIENCE + 15)
     lines = harness.json_lines(done.stdout)
     return bool(lines) and lines[0].get("code", "").startswith("2.05")
@@ -130,21 +168,18 @@ def ask_as_aiocoap(port, local, directory):
 class Newcomers:
     """Strangers that come one after the other, half from prefixes that the flood uses too."""
 
-    def __init__(self, name, ask, number, port, spread, directory, base):
-        self.name, self.results, self.took = name, [], []
-        self.threads = [threading.Thread(target=self.run, args=(ask, port, self.address(base, i), directory,
-                                                                (i + 0.5) * spread / number)) for i in range(number)]
+    def __init__(self, ask, addresses, url, spread, directory):
+        self.results, self.took = [], []
+        self.threads = [threading.Thread(target=self.run, args=(ask, url, local, directory,
+                                                                (i + 0.5) * spread / len(addresses)))
+                        for i, local in enumerate(addresses)]
         for thread in self.threads:
             thread.start()
 
-    @staticmethod
-    def address(base, i):
-        return "127.%d.%d.%d" % (0 if i % 2 else 10 + base + 7 * i % 200, base + i, 9)
-
-    def run(self, ask, port, local, directory, delay):
+    def run(self, ask, url, local, directory, delay):
         time.sleep(delay)
         started = time.monotonic()
-        good = ask(port, local, directory)
+        good = ask(url, local, directory)
         self.took.append(time.monotonic() - started)
         self.results.append(good)
 
@@ -171,13 +206,14 @@ class Standing(threading.Thread):
 class Scenario:
     """One mode: device, relay, guard, trusted client; then the phases. Results are in self.result."""
 
-    def __init__(self, mode, size):
-        self.mode, self.size = mode, size
+    def __init__(self, mode, size, net=Net4):
+        self.mode, self.size, self.net = mode, size, net
         self.directory = harness.scratch()
         port = harness.free_port()
         self.device = harness.start_aiocoap_server(port, self.directory, ["%02x" % KID])
         self.relay = Relay(port, self.directory, size.get("relay", ()))
-        self.guard = harness.Guard(CONFIG % (self.relay.port, mode, size["unknown"]), directory=self.directory)
+        self.guard = harness.Guard(CONFIG % (net.url, self.relay.port, mode, size["unknown"]),
+                                   directory=self.directory)
         self.result = {"mode": mode}
 
     def say(self, text):
@@ -186,7 +222,7 @@ class Scenario:
     def play(self):
         size = self.size
         total = size["quiet"] + 2 * size["seconds"] + size["spoof_seconds"] + CLIENT_PATIENCE + 60
-        self.trusted = TrustedClient(self.guard, self.directory, total)
+        self.trusted = TrustedClient(self.guard, self.net, self.directory, total)
         harness.wait_until(lambda: any("sent" in line and line["n"] >= WARM for line in self.trusted.lines()), 60,
                            "the trusted client's first requests")
         self.quiet()
@@ -215,13 +251,14 @@ class Scenario:
         self.say("flood")
         before, memory, cpu = self.relay.counts(), self.guard.resident(), self.guard.cpu_seconds()
         start = time.monotonic()
-        running = flood("-t", "127.0.0.1", "-P", self.guard.port, "-r", size["rate"], "-s", size["seconds"],
-                        "-n", size["sources"], "-g", "lamp/hello?" + MARK)
+        running = flood("-t", self.net.host, "-P", self.guard.port, "-r", size["rate"], "-s", size["seconds"],
+                        "-n", size["sources"], "-p", self.net.prefix, "-g", "lamp/hello?" + MARK)
         spread = max(1.0, size["seconds"] - 3)
         time.sleep(1)
-        groups = [Newcomers("coap-client", ask_as_coap_client, size["newcomers"], self.guard.port, spread,
-                            self.directory, 20),
-                  Newcomers("aiocoap", ask_as_aiocoap, size["newcomers"], self.guard.port, spread, self.directory, 60)]
+        url = "coap://%s:%d/lamp/hello" % (self.net.url, self.guard.port)
+        groups = {name: Newcomers(ask, [self.net.newcomer(base, i) for i in range(size["newcomers"])], url, spread,
+                                  self.directory)
+                  for name, ask, base in (("coap-client", ask_as_coap_client, 20), ("aiocoap", ask_as_aiocoap, 60))}
         out, _ = running.communicate()
         end = time.monotonic()
         r["flood"] = harness.json_lines(out)[0]
@@ -229,11 +266,11 @@ class Scenario:
         r["forged"] = sum(after[k] - before[k] for k in ("forged_oscore", "forged_plain"))
         r["memory"] = self.guard.resident() - memory
         r["cpu"] = self.guard.cpu_seconds() - cpu
-        r["in_time"] = sum(sum(g.results) for g in groups)
+        r["in_time"] = sum(sum(g.results) for g in groups.values())
         self.say("newcomers")
-        for group in groups:
-            r["new " + group.name] = group.wait()
-            r["took " + group.name] = percentile(group.took, 50)
+        for name, group in groups.items():
+            r["new " + name] = group.wait()
+            r["took " + name] = percentile(group.took, 50)
         self.note("flood", start, end)
 
     def spoofed(self):
@@ -243,8 +280,8 @@ class Scenario:
         standing = Standing(self.guard)
         standing.start()
         start = time.monotonic()
-        running = flood("-t", "127.0.0.1", "-P", self.guard.port, "-r", size["spoof_rate"], "-s", size["spoof_seconds"],
-                        "-k", "o", "-V", "127.0.0.1", "-L", self.trusted.port)
+        running = flood("-t", self.net.host, "-P", self.guard.port, "-r", size["spoof_rate"],
+                        "-s", size["spoof_seconds"], "-k", "o", "-V", self.net.host, "-L", self.trusted.port)
         out, _ = running.communicate()
         end = time.monotonic()
         self.note("spoof", start, end)
@@ -338,6 +375,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--smoke", action="store_true")
     parser.add_argument("--mode", action="append", choices=("open", "throttle", "exemptions"))
+    parser.add_argument("--ipv6", action="store_true", help="in a network namespace; needs root")
     for name in ("rate", "sources", "seconds", "newcomers", "unknown", "spoof_seconds"):
         parser.add_argument("--" + name.replace("_", "-"), type=int, metavar="N")
     args = parser.parse_args()
@@ -345,8 +383,10 @@ def main():
         unittest.main(argv=[sys.argv[0]], verbosity=2)
     size = dict(FULL)
     size.update({name: value for name, value in vars(args).items() if name in size and value is not None})
+    if args.ipv6:
+        Net6.enter()
     build_tools()
-    results = [Scenario(mode, size).play()
+    results = [Scenario(mode, size, Net6 if args.ipv6 else Net4).play()
                for mode in args.mode or ("open", "throttle", "exemptions")]
     print_table(results)
     broken = [text for r in results if r["mode"] == "exemptions" for text in broken_promises(r, size)]

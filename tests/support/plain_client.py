@@ -2,7 +2,8 @@
 """CoAP client on unmodified aiocoap; one JSON line per answer. Run it by aio-python.
 
 {"n": 0, "code": "2.05 Content", "seconds": 0.004, "size": 5, "payload": "68656c6c6f"}, "notify": 1 in a notification;
-{"n": 0, "error": "..."} when no answer came; with --interval also {"n": 0, "sent": ...} at the start. --proxy-scheme and --proxy-uri send the request to HOST:PORT instead.
+{"n": 0, "error": "..."} when no answer came; with --interval also {"n": 0, "sent": ...} at the start. --proxy-scheme
+and --proxy-uri send the request to HOST:PORT instead.
 """
 import argparse
 import asyncio

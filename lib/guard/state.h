@@ -1,12 +1,13 @@
-/* guard_impl: what the rooms of the guard share; nobody else includes it. */
-#ifndef GUARD_IMPL_H
-#define GUARD_IMPL_H
+/* state: everything the guard knows, in one struct that its rooms share; nobody else includes it. */
+#ifndef STATE_H
+#define STATE_H
 #include "guard/budget.h"
 #include "guard/guard.h"
 #include "guard/inflight.h"
 #include "guard/newcomers.h"
 #include "guard/ping.h"
 #include "guard/ratelimit.h"
+#include "guard/replies.h"
 #include "guard/reach.h"
 #include "guard/seqtrack.h"
 
@@ -41,17 +42,14 @@ struct guard {
 	struct inflight *inflight;
 	struct newcomers *newcomers;
 	struct ratelimit *requests; /* of unproven sources */
-	struct ratelimit *replies;  /* to any prefix */
+	struct replies replies;     /* to any prefix */
 	struct ratelimit *guesses;  /* wrong answers to pings */
-	struct bucket slip;         /* replies over the rate */
-	uint64_t slip_turn;
 	struct guard_server_state servers[POLICY_SERVERS];
 	struct guard_ticket waiting[GUARD_REFS]; /* by ref: the ticket of a queued newcomer */
 	struct guard_incident incidents[GUARD_INCIDENTS];
 	uint32_t next_incident;
-	uint64_t pings, pongs, pongs_wrong, echoes_made, echoes_valid, echoes_stale, echoes_foreign, replies_suppressed;
+	uint64_t pings, pongs, pongs_wrong, echoes_made, echoes_valid, echoes_stale, echoes_foreign;
 };
 
 
-uint64_t guard_relation_key(const struct guard *g, uint8_t server, struct bytes kid, struct bytes kid_context);
 #endif
