@@ -38,7 +38,7 @@ size_t guard_memory(const struct policy *p, uint32_t requests)
 {
 	struct ratelimit_config a = request_sketch(p), b = guess_sketch(p);
 
-	return sizeof(struct guard) + reputation_memory(p->relations) + seqtrack_memory(p->contexts) +
+	return sizeof(struct guard) + requests * sizeof(struct guard_ticket) + reputation_memory(p->relations) + seqtrack_memory(p->contexts) +
 	       reach_memory(reach_entries(p)) + inflight_memory(requests) + newcomers_memory(&newcomers_limits) +
 	       ratelimit_memory(&a) + ratelimit_memory(&b) + replies_memory(p->table_size);
 }
@@ -77,10 +77,12 @@ struct guard *guard_create(const struct policy *policy, uint32_t requests, const
 	g->seqtrack = seqtrack_create(policy->contexts);
 	g->reach = reach_create(reach_entries(policy));
 	g->inflight = inflight_create(requests);
+	g->waiting = memory_create(requests, sizeof *g->waiting);
+	g->refs = requests;
 	g->newcomers = newcomers_create(&newcomers_limits, &k, k.k0 ^ k.k1);
 	g->requests = ratelimit_create(&requests_cfg, &k);
 	g->guesses = ratelimit_create(&guesses_cfg, &k);
-	if (!g->reputation || !g->seqtrack || !g->reach || !g->inflight || !g->newcomers || !g->requests ||
+	if (!g->reputation || !g->seqtrack || !g->reach || !g->inflight || !g->waiting || !g->newcomers || !g->requests ||
 	    !g->guesses || !replies_init(&g->replies, policy->table_size, policy->reply_rate, policy->reply_slip, &k)) {
 		guard_free(g);
 		return NULL;
@@ -96,6 +98,7 @@ void guard_free(struct guard *g)
 		seqtrack_free(g->seqtrack);
 		reach_free(g->reach);
 		inflight_free(g->inflight);
+		memory_free(g->waiting);
 		newcomers_free(g->newcomers);
 		ratelimit_free(g->requests);
 		replies_free(&g->replies);
@@ -174,7 +177,7 @@ bool guard_enqueue(struct guard *g, const struct verdict *v, uint32_t ref, uint3
 	bool has_evicted = false;
 
 	*evicted = UINT32_MAX;
-	if (!in || ref >= GUARD_REFS)
+	if (!in || ref >= g->refs)
 		return false;
 	e = (struct newcomers_entry){ .client = in->client, .ref = ref, .server = in->server, .kind = in->kind,
 				      .cost = budget_cost(&g->servers[in->server].cost, (enum budget_kind)in->kind),

@@ -57,7 +57,7 @@ struct verdict guard_check(struct guard *g, const struct guard_request *rq, tsta
 void guard_prefetch(const struct guard *g, const struct addr *client);
 
 /*
- * After a verdict QUEUE: waits under the name `ref`. False: no place (the ticket is closed). *evicted is the ref of a
+ * After a verdict QUEUE: waits under the name `ref`, below the `requests` of guard_create. False: no place (the ticket is closed). *evicted is the ref of a
  * request that lost its place to this one, or UINT32_MAX.
  */
 bool guard_enqueue(struct guard *g, const struct verdict *v, uint32_t ref, uint32_t *evicted, tstamp now);

@@ -18,7 +18,6 @@
 #define GUARD_MOVED_MAX  10
 #define GUARD_NEAR      8               /* Partial IVs this near above the highest are the next ones */
 #define GUARD_INCIDENTS 1024
-#define GUARD_REFS      4096 /* refs of waiting requests are below this */
 #define GUARD_GUESSES   64 /* wrong answers to pings a prefix may give in a minute */
 
 enum guard_lane_budget { BUDGET_UNKNOWN, BUDGET_REACHABLE, BUDGETS };
@@ -45,7 +44,8 @@ struct guard {
 	struct replies replies;     /* to any prefix */
 	struct ratelimit *guesses;  /* wrong answers to pings */
 	struct guard_server_state servers[POLICY_SERVERS];
-	struct guard_ticket waiting[GUARD_REFS]; /* by ref: the ticket of a queued newcomer */
+	struct guard_ticket *waiting; /* by ref: the ticket of a queued newcomer */
+	uint32_t refs;
 	struct guard_incident incidents[GUARD_INCIDENTS];
 	uint32_t next_incident;
 	uint64_t pings, pongs, pongs_wrong, echoes_made, echoes_valid, echoes_stale, echoes_foreign;
