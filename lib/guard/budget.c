@@ -67,7 +67,7 @@ uint64_t budget_wait(const struct budget *b, const struct budget_config *c, enum
 	uint64_t own = bucket_wait(&b->half[k], half_rate(c), depth(c, k), budget_cost(c, k), now);
 	uint64_t lent = b->half[other].tat > now ? b->half[other].tat - now : 0;
 
-	if (budget_cost(c, k) > c->per_day)
+	if (budget_cost(c, k) > c->per_day || c->rate.count == 0) /* the other half has nothing to lend either */
 		return TSTAMP_NEVER;
 	if (budget_left(b, c, now) < budget_cost(c, k)) /* the rest of the day */
 		return tstamp_since(now, tstamp_add(b->day, TSTAMP_DAY));

@@ -306,6 +306,11 @@ bool guard_pong(struct guard *g, const struct addr *client, const struct addr *l
 	return true;
 }
 
+void guard_heard(struct guard *g, const struct addr *client, tstamp now)
+{
+	reach_pong(g->reach, guard_flow(g, client), client, now / PING_SLOT, g->policy.echo_validity, now);
+}
+
 void guard_echo(struct guard *g, const struct addr *client, const struct addr *listener, tstamp now,
 		uint8_t out[ECHO_LEN])
 {

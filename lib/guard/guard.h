@@ -72,6 +72,8 @@ bool guard_report(struct guard *g, struct guard_ticket t, enum guard_outcome out
 /* A RST from a client that matches nothing else. True: it answers a ping. *again: send a second ping to be sure. */
 bool guard_pong(struct guard *g, const struct addr *client, const struct addr *listener, uint16_t mid, bool *again,
 		tstamp now);
+/* The client acknowledged a CON of ours whose Message ID was random: as good as an answered ping. */
+void guard_heard(struct guard *g, const struct addr *client, tstamp now);
 uint16_t guard_ping(struct guard *g, const struct addr *client, const struct addr *listener, tstamp now);
 void guard_echo(struct guard *g, const struct addr *client, const struct addr *listener, tstamp now,
 		uint8_t out[ECHO_LEN]);

@@ -231,7 +231,7 @@ static bool is_near(const struct guard *g, const struct bench *b)
 	       b->rq->piv - highest <= GUARD_NEAR;
 }
 
-/* Each request needs a proof of its own; one answered ping serves one request. */
+/* Each request needs a proof of its own; one Echo or one answered ping serves one request. */
 static struct verdict judge_doubted(struct guard *g, const struct bench *b)
 {
 	enum verdict_reason why;
@@ -239,8 +239,7 @@ static struct verdict judge_doubted(struct guard *g, const struct bench *b)
 	if (!b->echo_valid && !is_near(g, b))
 		return judge_suspect(g, b, REASON_DOUBTED);
 	if (b->echo_valid || b->reach.state != REACH_NONE) {
-		if (!b->echo_valid)
-			reach_spend(g->reach, b->endpoint);
+		reach_spend(g->reach, b->endpoint); /* an Echo, too, must not prove the spoofer's next one */
 		return spend_own(g, b, say(VERDICT_FORWARD, REASON_DOUBTED, LANE_MOVED));
 	}
 	if (take_unknown(g, b, &why)) /* clients that can prove nothing must not be locked out */

@@ -47,6 +47,7 @@ struct exchange {
 	uint8_t notified; /* NON notifications since the last CON */
 	bool up_is_con, retransmit, unscheduled, proven;
 	bool acked;        /* the client got its empty ACK */
+	bool listening;    /* the client acknowledged our last CON: its address is its own */
 	bool observe;      /* asked for notifications */
 	bool has_oscore, has_echo, no_response;
 	bool up_indexed, down_indexed;

@@ -149,10 +149,8 @@ static void client_empty(struct proxy *p, const struct path *from, const struct 
 	} else if (x && m->type == MSG_RESET) { /* the client wants no more of this */
 		proxy_count(p, PROXY_FAULT_CLIENT_GONE);
 		proxy_drop(p, x, OUTCOME_NEUTRAL, now);
-	} else if (x && m->type == MSG_ACK && x->client_at != TSTAMP_NEVER) {
-		reply_discard(p, x);
-		exchange_arm(&p->exchanges, x);
-		if (x->state == EXCHANGE_ANSWERED)
+	} else if (x && m->type == MSG_ACK) {
+		if (reply_acknowledged(p, x, now) && x->state == EXCHANGE_ANSWERED)
 			proxy_drop(p, x, OUTCOME_NEUTRAL, now);
 	} else if (m->type == MSG_RESET) {
 		if (guard_pong(p->guard, &from->remote, &from->local, m->mid, &again, now)) {

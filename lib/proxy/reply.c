@@ -185,7 +185,8 @@ static void begin_for(struct proxy *p, struct exchange *x, uint8_t code, bool co
 	uint16_t mid = x->client_mid;
 
 	if (!piggyback) {
-		mid = next_mid(p, x->flow);
+		/* that of a CON is random: its acknowledgement proves return-routability as a pong does */
+		mid = confirmable ? (uint16_t)rng_u64(p->rng) : next_mid(p, x->flow);
 		exchange_set_down_mid(&p->exchanges, x, mid);
 	}
 	msgbuf_begin(b, d->buf, DGRAM_MAX, piggyback ? MSG_ACK : confirmable ? MSG_CON : MSG_NON, code, mid,
@@ -232,7 +233,7 @@ static void deliver(struct proxy *p, struct exchange *x, struct dgram *d, tstamp
 /* What an unproven address may get: small, and three times what came from it (I3). */
 static bool may_amplify(const struct proxy *p, const struct exchange *x, size_t len, tstamp now)
 {
-	if (x->proven || guard_knows(p->guard, &x->client.remote, now))
+	if (x->proven || x->listening || guard_knows(p->guard, &x->client.remote, now))
 		return true;
 	return len <= PROXY_UNPROVEN && x->bytes_out + len + PROXY_FRAME <= 3 * x->bytes_in;
 }
@@ -296,12 +297,15 @@ void reply_failure(struct proxy *p, struct exchange *x, uint8_t code, uint32_t m
 	deliver_or_hold(p, x, d, msgbuf_end(&b), now);
 }
 
-/* Now and then a NON notification goes as CON, to learn whether anybody still listens (RFC 7641 §4.5). */
-static bool wants_con(struct exchange *x, bool confirmable)
+/*
+ * Now and then a NON notification goes as CON, to learn whether anybody still listens (RFC 7641 §4.5); and to somebody
+ * who has proved nothing the first one does, since some clients acknowledge but know no ping.
+ */
+static bool wants_con(const struct proxy *p, struct exchange *x, bool confirmable, tstamp now)
 {
 	if (x->state != EXCHANGE_OBSERVING)
 		return x->acked && x->proven; /* separate response to a CON */
-	if (!confirmable && ++x->notified < CON_EVERY)
+	if (!confirmable && ++x->notified < CON_EVERY && may_amplify(p, x, DGRAM_MAX, now))
 		return false;
 	x->notified = 0;
 	return true;
@@ -315,7 +319,7 @@ void reply_forward(struct proxy *p, struct exchange *x, const struct msg *respon
 
 	if (!d)
 		return;
-	begin_for(p, x, response->code, wants_con(x, confirmable), d, &b);
+	begin_for(p, x, response->code, wants_con(p, x, confirmable, now), d, &b);
 	head = msgbuf_end(&b);
 	/* options and payload stand together in the datagram, marker included: copied as they are */
 	if (response->payload.len)
@@ -356,6 +360,17 @@ void reply_release(struct proxy *p, const struct path *client, tstamp now)
 	}
 }
 
+bool reply_acknowledged(struct proxy *p, struct exchange *x, tstamp now)
+{
+	if (x->client_at == TSTAMP_NEVER)
+		return false;
+	x->listening = true;
+	guard_heard(p->guard, &x->client.remote, now);
+	reply_discard(p, x);
+	exchange_arm(&p->exchanges, x);
+	return true;
+}
+
 bool reply_retransmit(struct proxy *p, struct exchange *x, tstamp now)
 {
 	uint64_t timeout;
@@ -364,6 +379,9 @@ bool reply_retransmit(struct proxy *p, struct exchange *x, tstamp now)
 		return false;
 	x->client_at = tstamp_add(now, timeout);
 	exchange_arm(&p->exchanges, x);
-	send_copy(p, x->down);
+	if (may_amplify(p, x, x->down->len, now)) {
+		x->bytes_out += (uint32_t)x->down->len + PROXY_FRAME;
+		send_copy(p, x->down);
+	}
 	return true;
 }

@@ -40,6 +40,8 @@ void reply_release(struct proxy *p, const struct path *client, tstamp now);
 void reply_release_one(struct proxy *p, struct exchange *x, tstamp now);
 /* Forgets what is held or unacknowledged towards the client. */
 void reply_discard(struct proxy *p, struct exchange *x);
+/* The client acknowledged the CON it was sent. False: none was outstanding. */
+bool reply_acknowledged(struct proxy *p, struct exchange *x, tstamp now);
 /* The client's own CON (response) timer of x fired. False: the client is gone. */
 bool reply_retransmit(struct proxy *p, struct exchange *x, tstamp now);
 #endif

@@ -39,7 +39,7 @@ static void ask(struct asker *a, uint64_t now)
 	w.kid = client;
 	w.piv += (uint32_t)(a->asked / l->sources);
 	w.token = (uint64_t)slot << 48 | a->asked;
-	w.mid = (uint16_t)(l->random + a->asked);
+	w.mid = (uint16_t)(w.piv + client * 7919); /* no client repeats one while piv rises */
 	load_address(l, &a->out, i, wire_write(a->out.data[i], &w), client);
 	a->asked++;
 }

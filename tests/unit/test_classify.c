@@ -118,7 +118,7 @@ static void test_responses(void **state)
 			fail_msg("%s: credit", id);
 		guard_free(g);
 	}
-	assert_int_equal(cases, 31);
+	assert_int_equal(cases, 32);
 	free(json);
 }
 

@@ -1,0 +1,150 @@
+/* budget: units for strangers: halves, lending, the day, refunds. */
+#include "guard/budget.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#define START (10 * TSTAMP_DAY)
+
+static const struct budget_config usual = { { 6, TSTAMP_MIN }, 600, 36 };
+
+static unsigned take_all(struct budget *b, const struct budget_config *c, enum budget_kind k, tstamp now)
+{
+	unsigned n = 0;
+
+	while (budget_take(b, c, k, now)) {
+		assert_true(++n < 100000);
+	}
+	assert_true(budget_wait(b, c, k, now) > 0);
+	return n;
+}
+
+static void test_cost(void **state)
+{
+	(void)state;
+	assert_int_equal(budget_cost(&usual, BUDGET_REQUEST), 1);
+	assert_int_equal(budget_cost(&usual, BUDGET_HANDSHAKE), 36);
+}
+
+/* A lone newcomer is never kept waiting; then requests flow at half of the rate while handshakes use theirs. */
+static void test_rate(void **state)
+{
+	struct budget b = { .used = 0 };
+	unsigned first, later = 0;
+
+	(void)state;
+	assert_int_equal(budget_wait(&b, &usual, BUDGET_REQUEST, START), 0);
+	assert_int_equal(budget_wait(&b, &usual, BUDGET_HANDSHAKE, START), 0);
+	first = take_all(&b, &usual, BUDGET_REQUEST, START);
+	assert_in_range(first, 6, 12); /* a minute's worth of one half; at most the other's, too */
+	for (tstamp t = START; t < START + TSTAMP_HOUR; t += TSTAMP_S)
+		later += budget_take(&b, &usual, BUDGET_REQUEST, t);
+	assert_in_range(later, 175, 361); /* between 3 and 6 a minute */
+}
+
+/* A flood of one kind leaves the other its half. */
+static void test_halves(void **state)
+{
+	struct budget b = { .used = 0 };
+	unsigned handshakes = 0, requests = 0;
+	struct budget_config c = usual;
+
+	(void)state;
+	c.per_day = 1000000;
+	for (tstamp t = START; t < START + 6 * TSTAMP_HOUR; t += TSTAMP_S) {
+		while (budget_take(&b, &c, BUDGET_HANDSHAKE, t))
+			handshakes++;
+		if ((t - START) % (20 * TSTAMP_S) == 0) /* 3 a minute */
+			requests += budget_take(&b, &c, BUDGET_REQUEST, t);
+	}
+	assert_int_equal(requests, 6 * 180);
+	assert_in_range(handshakes, 25, 33); /* 3 units a minute are 30 in six hours */
+}
+
+static void test_day(void **state)
+{
+	struct budget_config c = { { 1000, TSTAMP_S }, 50, 36 };
+	struct budget b = { .used = 0 };
+
+	(void)state;
+	assert_int_equal(budget_left(&b, &c, START), 50);
+	assert_int_equal(take_all(&b, &c, BUDGET_REQUEST, START), 50);
+	assert_int_equal(budget_left(&b, &c, START), 0);
+	assert_true(budget_wait(&b, &c, BUDGET_REQUEST, START + TSTAMP_HOUR) == TSTAMP_DAY - TSTAMP_HOUR);
+	assert_false(budget_take(&b, &c, BUDGET_REQUEST, START + TSTAMP_DAY - 1));
+	assert_true(budget_take(&b, &c, BUDGET_REQUEST, START + TSTAMP_DAY));
+	assert_int_equal(budget_left(&b, &c, START + TSTAMP_DAY), 49);
+}
+
+static void test_refund(void **state)
+{
+	struct budget_config c = { { 1, TSTAMP_HOUR }, 50, 5 };
+	struct budget b = { .used = 0 };
+	unsigned n = take_all(&b, &c, BUDGET_REQUEST, START);
+
+	(void)state;
+	assert_true(n >= 1);
+	budget_refund(&b, &c, BUDGET_REQUEST);
+	assert_int_equal(budget_left(&b, &c, START), 50 - n + 1);
+	assert_true(budget_take(&b, &c, BUDGET_REQUEST, START));
+	assert_false(budget_take(&b, &c, BUDGET_REQUEST, START));
+	for (unsigned i = 0; i < 10; i++) /* never more than was there */
+		budget_refund(&b, &c, BUDGET_REQUEST);
+	assert_int_equal(budget_left(&b, &c, START), 50);
+}
+
+/* rate 0 or budget 0: nothing ever passes; a handshake that costs more than a day never does. */
+static void test_none(void **state)
+{
+	static const struct budget_config none[] = { { { 0, TSTAMP_S }, 50, 36 }, { { 6, TSTAMP_S }, 0, 36 } };
+	struct budget_config dear = { { 6, TSTAMP_S }, 30, 36 };
+	struct budget b = { .used = 0 };
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		assert_false(budget_take(&b, &none[i], BUDGET_REQUEST, START));
+		assert_true(budget_wait(&b, &none[i], BUDGET_REQUEST, START) > 0);
+	}
+	assert_false(budget_take(&b, &dear, BUDGET_HANDSHAKE, START));
+	assert_true(budget_wait(&b, &dear, BUDGET_HANDSHAKE, START) == TSTAMP_NEVER);
+}
+
+/* wait and take never disagree, and no window of an hour passes more than rate, depth and day allow. */
+static void test_wait_is_true(void **state)
+{
+	static const struct budget_config c = { { 60, TSTAMP_MIN }, 2000, 20 };
+	struct budget b = { .used = 0 };
+	uint64_t x = 1, units = 0;
+	tstamp now = START;
+
+	(void)state;
+	while (now < START + TSTAMP_HOUR) {
+		enum budget_kind k = (x = x * 6364136223846793005u + 1) >> 62 ? BUDGET_REQUEST : BUDGET_HANDSHAKE;
+		uint64_t wait = budget_wait(&b, &c, k, now);
+		bool took = budget_take(&b, &c, k, now);
+
+		assert_int_equal(took, wait == 0);
+		units += took ? budget_cost(&c, k) : 0;
+		if (wait && wait < TSTAMP_HOUR && (x >> 40 & 3) == 0) {
+			now += wait;
+			assert_int_equal(budget_wait(&b, &c, k, now), 0);
+		} else {
+			now += (x >> 33) % TSTAMP_S;
+		}
+		assert_true(units <= 2000);
+		assert_true(units <= 120 + (now - START) / TSTAMP_S + 20);
+	}
+	assert_int_equal(budget_left(&b, &c, now), 2000 - units);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_cost), cmocka_unit_test(test_rate),   cmocka_unit_test(test_halves),
+		cmocka_unit_test(test_day),  cmocka_unit_test(test_refund), cmocka_unit_test(test_none),
+		cmocka_unit_test(test_wait_is_true),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
