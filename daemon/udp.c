@@ -172,7 +172,7 @@ static struct socket *socket_for(struct udp *u, const struct path *to)
 	struct socket *wildcard = NULL;
 
 	if (to->leg == LEG_DEVICE)
-		return u->device[v4];
+		return u->device[to->local.port == CHANNEL_OSCORE][v4];
 	for (unsigned i = 0; i < UDP_SOCKETS; i++) {
 		struct socket *s = &u->sockets[i];
 

@@ -7,7 +7,7 @@
 
 #define UDP_BATCH 64
 #define UDP_SOCKETS                                                                                \
-	(2 * UDP_PLACES + 2) /* during a change the old and the new places, and the device leg */
+	(2 * UDP_PLACES + 2 * CHANNELS) /* during a change the old and the new places; the device leg */
 
 enum socket_state { SOCKET_FREE, SOCKET_OPEN, SOCKET_CLOSING };
 
@@ -38,7 +38,7 @@ struct udp {
 	size_t max_datagram;
 	struct socket sockets[UDP_SOCKETS];
 	struct uv_poll_s *polls;  /* one for each socket, at the same place */
-	struct socket *device[2]; /* IPv6, IPv4 */
+	struct socket *device[CHANNELS][2]; /* IPv6, IPv4 */
 	unsigned outgoing;
 	struct mmsghdr in_headers[UDP_BATCH], out_headers[UDP_BATCH], sorted[UDP_BATCH];
 	struct parcel in[UDP_BATCH], out[UDP_BATCH];

@@ -183,20 +183,28 @@ void udp_abandon(struct udp *u)
 	}
 }
 
-int udp_open_device_legs(struct udp *u)
+static int open_channel(struct udp *u, enum path_channel channel)
 {
 	static const int families[] = { AF_INET6, AF_INET };
 	struct udp_place any = { .bind = { .port = 0 } }; /* random port, every address */
-	int error = 0;
 
 	for (unsigned i = 0; i < 2; i++) {
-		error = open_socket(u, LEG_DEVICE, families[i], &any, false, &u->device[i]);
-		if (error == -EAFNOSUPPORT) { /* a host without IPv6, or without IPv4 */
-			u->device[i] = NULL;
-			continue;
-		}
-		if (error)
+		struct socket **s = &u->device[channel][i];
+		int error = open_socket(u, LEG_DEVICE, families[i], &any, false, s);
+
+		if (error && error != -EAFNOSUPPORT)
 			return error;
+		if (error) /* a host without IPv6, or without IPv4 */
+			*s = NULL;
+		else
+			(*s)->place.bind.port = channel; /* what datagrams from here are marked with */
 	}
-	return u->device[0] || u->device[1] ? 0 : -EAFNOSUPPORT;
+	return u->device[channel][0] || u->device[channel][1] ? 0 : -EAFNOSUPPORT;
+}
+
+int udp_open_device_legs(struct udp *u)
+{
+	int error = open_channel(u, CHANNEL_PLAIN);
+
+	return error ? error : open_channel(u, CHANNEL_OSCORE);
 }

@@ -44,20 +44,20 @@ static struct exchange *match(const struct proxy *p, uint8_t server, const struc
 	return x && x->state >= EXCHANGE_SENT && x->state != EXCHANGE_ANSWERED ? x : NULL;
 }
 
-static uint64_t dedup_key(uint8_t server, uint16_t mid)
+static uint64_t dedup_key(uint8_t server, enum path_channel channel, uint16_t mid)
 {
-	return (0x10000ULL * server + mid + 1) * 0x9e3779b97f4a7c15ULL;
+	return (0x10000ULL * (CHANNELS * server + channel) + mid + 1) * 0x9e3779b97f4a7c15ULL;
 }
 
 /* Acknowledges a CON of the device. False: seen before, and acknowledged again. */
-static bool acknowledge(struct proxy *p, uint8_t server, uint16_t mid, tstamp now)
+static bool acknowledge(struct proxy *p, uint8_t server, enum path_channel channel, uint16_t mid, tstamp now)
 {
 	const struct retransmit_params *params = &proxy_link_of(p, server)->retransmit;
-	uint64_t key = dedup_key(server, mid);
+	uint64_t key = dedup_key(server, channel, mid);
 	struct bytes reply;
 	uint32_t ref;
 
-	upstream_empty(p, server, MSG_ACK, mid, now);
+	upstream_empty(p, server, channel, MSG_ACK, mid, now);
 	if (dedup_find(p->dedup, key, now, &ref, &reply) != DEDUP_NEW)
 		return false;
 	dedup_open(p->dedup, key, EXCHANGE_NONE, tstamp_add(now, retransmit_exchange_lifetime(params)));
@@ -103,29 +103,30 @@ static void notify(struct proxy *p, struct exchange *x, const struct msg *m, boo
 	}
 }
 
-static void unmatched(struct proxy *p, uint8_t server, const struct msg *m, bool observing, tstamp now)
+static void unmatched(struct proxy *p, uint8_t server, enum path_channel channel, const struct msg *m, bool observing,
+		      tstamp now)
 {
 	struct bytes reply;
 	uint32_t ref;
 
 	proxy_count(p, PROXY_FAULT_UNASKED);
 	/* "acknowledge each duplicate copy of a Confirmable message using the same Acknowledgement" (RFC 7252 §4.2) */
-	if (m->type == MSG_CON && dedup_find(p->dedup, dedup_key(server, m->mid), now, &ref, &reply) != DEDUP_NEW)
-		upstream_empty(p, server, MSG_ACK, m->mid, now);
+	if (m->type == MSG_CON && dedup_find(p->dedup, dedup_key(server, channel, m->mid), now, &ref, &reply) != DEDUP_NEW)
+		upstream_empty(p, server, channel, MSG_ACK, m->mid, now);
 	else if (m->type == MSG_CON || (m->type == MSG_NON && observing)) /* ends an observation nobody wants */
-		upstream_empty(p, server, MSG_RESET, m->mid, now);
+		upstream_empty(p, server, channel, MSG_RESET, m->mid, now);
 }
 
-static void answered(struct proxy *p, uint8_t server, const struct msg *m, tstamp now)
+static void answered(struct proxy *p, uint8_t server, enum path_channel channel, const struct msg *m, tstamp now)
 {
 	struct exchange *x = match(p, server, m);
 	bool observing, forwardable = classify_response_forwardable(m, &observing);
 
 	if (!x) {
-		unmatched(p, server, m, observing, now);
+		unmatched(p, server, channel, m, observing, now);
 		return;
 	}
-	if (m->type == MSG_CON && !acknowledge(p, server, m->mid, now))
+	if (m->type == MSG_CON && !acknowledge(p, server, channel, m->mid, now))
 		return;
 	if (!forwardable)
 		request_failed(p, x, MSG_BAD_GATEWAY, PROXY_FAULT_UNFORWARDABLE, now);
@@ -137,6 +138,7 @@ static void answered(struct proxy *p, uint8_t server, const struct msg *m, tstam
 
 void response_receive(struct proxy *p, const struct path *from, const struct msg *m, tstamp now)
 {
+	enum path_channel channel = from->local.port == CHANNEL_OSCORE ? CHANNEL_OSCORE : CHANNEL_PLAIN;
 	uint8_t server = server_at(p, &from->remote);
 
 	if (server == PROXY_NO_SERVER) {
@@ -147,12 +149,12 @@ void response_receive(struct proxy *p, const struct path *from, const struct msg
 		else if (m->type == MSG_RESET)
 			reset(p, server, m->mid, now);
 		else if (m->type == MSG_CON) /* a ping */
-			upstream_empty(p, server, MSG_RESET, m->mid, now);
+			upstream_empty(p, server, channel, MSG_RESET, m->mid, now);
 	} else if (msg_is_response(m) && m->type != MSG_RESET) {
-		answered(p, server, m, now);
+		answered(p, server, channel, m, now);
 	} else {
 		proxy_count(p, PROXY_FAULT_CODE);
 		if (m->type == MSG_CON) /* requests of devices are not forwarded yet */
-			upstream_empty(p, server, MSG_RESET, m->mid, now);
+			upstream_empty(p, server, channel, MSG_RESET, m->mid, now);
 	}
 }

@@ -6,7 +6,7 @@ static uint64_t exchange_lifetime(const struct proxy *p, uint8_t server)
 	return retransmit_exchange_lifetime(&proxy_link_of(p, server)->retransmit);
 }
 
-static struct dgram *blank(struct proxy *p, uint8_t server)
+static struct dgram *blank(struct proxy *p, uint8_t server, enum path_channel channel)
 {
 	struct dgram *d = dgram_take(&p->pool);
 
@@ -15,6 +15,7 @@ static struct dgram *blank(struct proxy *p, uint8_t server)
 		return NULL;
 	}
 	d->to = (struct path){ .leg = LEG_DEVICE, .remote = p->cfg.servers[server].address };
+	d->to.local.port = (uint16_t)channel;
 	d->owner = DGRAM_UNOWNED;
 	d->queued = false;
 	return d;
@@ -23,7 +24,7 @@ static struct dgram *blank(struct proxy *p, uint8_t server)
 enum upstream_result upstream_build(struct proxy *p, struct exchange *x, const struct target *t, const struct request_view *v,
 				    const struct target_edits *e, tstamp now)
 {
-	struct dgram *d = blank(p, x->server);
+	struct dgram *d = blank(p, x->server, x->has_oscore ? CHANNEL_OSCORE : CHANNEL_PLAIN);
 	struct bytes end;
 	struct msgbuf b;
 	uint64_t wait;
@@ -170,9 +171,9 @@ void upstream_settled(struct proxy *p, struct exchange *x, tstamp now)
 	upstream_unpark(p, x->flow, x->server, now);
 }
 
-void upstream_empty(struct proxy *p, uint8_t server, uint8_t type, uint16_t mid, tstamp now)
+void upstream_empty(struct proxy *p, uint8_t server, enum path_channel channel, uint8_t type, uint16_t mid, tstamp now)
 {
-	struct dgram *d = blank(p, server), *dropped = NULL;
+	struct dgram *d = blank(p, server, channel), *dropped = NULL;
 	struct msgbuf b;
 
 	if (!d)

@@ -21,5 +21,5 @@ void upstream_settled(struct proxy *p, struct exchange *x, tstamp now);
 void upstream_discard(struct proxy *p, struct exchange *x);
 void upstream_unpark(struct proxy *p, uint64_t flow, uint8_t server, tstamp now);
 /* Empty ACK or RST to the device, in the link's first lane. */
-void upstream_empty(struct proxy *p, uint8_t server, uint8_t type, uint16_t mid, tstamp now);
+void upstream_empty(struct proxy *p, uint8_t server, enum path_channel channel, uint8_t type, uint16_t mid, tstamp now);
 #endif

@@ -14,7 +14,7 @@ import sys
 import tempfile
 
 import callgrind
-from rig import LOAD, TALKATIVE, TIGHT, WIDE, Rig
+from rig import LOAD, QUEUE, TALKATIVE, TIGHT, WIDE, Rig
 
 MILLION = 1000000
 
@@ -133,11 +133,11 @@ def memory(rig, report, args):
     guard = rig.guard(TIGHT)
     rig.drain(guard, kind="get", sources=1000)
     before = rig.rss_kib(guard)
-    rounds = max(1, args.spoofed // 3 // 6000)
+    rounds = max(1, args.spoofed // 3 // QUEUE)
     for kind in ("bad", "get", "oscore"):
-        rig.drain(guard, kind=kind, sources=1 << 23, rounds=rounds, seed=7)
+        rig.drain(guard, kind=kind, sources=1 << 23, rounds=rounds)
     after = rig.rss_kib(guard)
-    report.row("%d datagrams from 2^23 spoofed sources" % (3 * rounds * 6000),
+    report.row("%d datagrams from 2^23 spoofed sources" % (3 * rounds * QUEUE),
                {"before": (before, "KiB"), "after": (after, "KiB"), "moved": (after - before, "KiB")}, None, "0")
     rig.stop_all()
 

@@ -30,6 +30,7 @@ def spend(rig, settings, drive, rounds):
     """The guard's profile over start, `drive` and stop."""
     out = "%s/callgrind.%d" % (rig.directory, rounds)
     wrapper = ["valgrind", "--quiet", "--tool=callgrind", "--callgrind-out-file=" + out]
+    rig.seed = 0
     device = rig.device()
     guard = rig.guard(settings, wrapper=wrapper)
     taken = drive(guard, rounds)

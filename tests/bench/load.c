@@ -113,7 +113,7 @@ static bool take(struct load *l, int c)
 	case 'w': l->window = n; break;
 	case 'R': l->rate = n; break;
 	case 'o': l->timeout_ms = n; break;
-	case 'S': l->random = n | 1; break;
+	case 'S': l->random = (n + 1u) * 0x9e3779b97f4a7c15u; break;
 	default: return false;
 	}
 	return true;

@@ -19,6 +19,9 @@ SUBJECT, OTHERS = 0, 1
 # Rounds until the kernel's buffers are the ones used just before; the first cost twice as much.
 WARM_UP = 8
 
+# Datagrams of a round. More would fit, but not into the caches beside what else the machine does.
+QUEUE = 2000
+
 GUARD = """\
 [guard]
 log-level = warn
@@ -78,7 +81,7 @@ class Rig:
     def __init__(self, bins, guard, guardctl, directory):
         self.bins, self.guard_binary, self.guardctl, self.directory = bins, guard, guardctl, directory
         self.processes = []
-        self.port = 17100
+        self.port, self.seed = 17100, 0
 
     # processes
 
@@ -193,7 +196,8 @@ class Rig:
 
     def load(self, mode, target, cpu=OTHERS, **options):
         argv = ["taskset", "-c", str(cpu), self.bins + "/load", mode, "--to", "127.0.0.1:%d" % target]
-        options.setdefault("port", LOAD)
+        self.seed += 1  # no two floods are the same, every bench is
+        options = dict(dict(port=LOAD, seed=self.seed), **options)
         for key, value in options.items():
             argv += ["--" + key] if value is True else ["--" + key, str(value)]
         r = subprocess.run(argv, capture_output=True, text=True)
@@ -204,7 +208,7 @@ class Rig:
         return result
 
     def drain(self, process, port=None, **options):
-        options = dict(dict(kind="oscore", count=6000, rounds=WARM_UP + 12), **options)
+        options = dict(dict(kind="oscore", count=QUEUE, rounds=WARM_UP + 16), **options)
         r = self.load("drain", port or process.port, cpu=SUBJECT, pid=process.pid, **options)
         r["median"] = statistics.median(r["ns"][WARM_UP:] or r["ns"])
         return r

@@ -16,7 +16,7 @@ from device import Device, reply
 
 BODY = bytes(range(256)) * 16  # 4 KiB, four blocks of 1024
 # libcoap's clients send a request with Proxy-Scheme to port 5683 of the proxy, whatever its URI says.
-COAP_PORT_HOST = "127.83.56.83"
+COAP_PORT_HOST = "127.83.%d.%d" % (1 + os.getpid() // 250 % 250, 1 + os.getpid() % 250)
 
 CONFIG = """
 [guard]

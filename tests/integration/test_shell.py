@@ -585,8 +585,28 @@ class ObserveTest(RunningCase):
                              (b"obs1", b"n%d" % number, bytes([number])))
             if got.type == CON:
                 self.client.send(Message(ACK, EMPTY, got.mid))
+                time.sleep(0.05)  # a burst is another test
         wait_until(lambda: any(m and m.type == ACK and m.mid == 103 for _, _, m in self.device.received), 3,
                    "the guard's ACK of the confirmable notification")
+
+    def test_burst_ends_with_the_latest(self):
+        """However many notifications were left out, the client learns the latest state (RFC 7641 section 1.3)."""
+        self.register(self.client)
+        for number in range(2, 10):
+            self.notify(number)
+        seen = []
+
+        def latest():
+            got = self.client.receive_message(1)
+            if got is not None and got.type == CON:
+                self.client.send(Message(ACK, EMPTY, got.mid))
+            seen.append(got and got.payload)
+            return seen[-1] == b"n9"
+
+        try:
+            wait_until(latest, 5, "n9")
+        except TimeoutError:
+            self.fail("the latest state never came, only %s" % seen)
 
     def test_cancellation(self):
         self.register(self.client)

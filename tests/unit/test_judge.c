@@ -1,0 +1,365 @@
+/* judge: the verdict on one request, row by row: who asks, what is spent, what is said. */
+#include "guard/judge.h"
+#include "engine.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#define START TSTAMP_HOUR
+
+/* Who sends. */
+enum who {
+	STRANGER,  /* nobody knows */
+	PROVEN,    /* answered two pings */
+	ONCE,      /* answered one */
+	SHOWN,     /* showed an Echo once, too long ago */
+	TENTATIVE, /* kid 1, accepted once up to 10 */
+	TRUSTED,   /* kid 2, accepted up to 100 */
+	DOUBTED,   /* kid 3, accepted up to 100, and somebody spoofs it */
+	ELSEWHERE, /* a stranger's address; used with the kids above */
+	MOVED      /* a proven address that is no relation's */
+};
+
+enum echo { NO_ECHO, FRESH, STALE, FOREIGN };
+
+struct row {
+	const char *what;
+	enum who who;
+	int kid; /* -1: plain */
+	uint64_t piv;
+	enum echo echo;
+	bool non, handshake;
+	bool spent; /* the budgets of strangers, proven or not */
+	enum verdict_action action;
+	enum verdict_reason reason;
+	enum lane lane;
+};
+
+static const char *const addresses[] = {
+	[STRANGER] = "[2001:db8:1::1]:40001", [PROVEN] = "[2001:db8:2::1]:40002",    [ONCE] = "[2001:db8:3::1]:40003",
+	[SHOWN] = "[2001:db8:4::1]:40004",    [TENTATIVE] = "[2001:db8:5::1]:40005", [TRUSTED] = "[2001:db8:6::1]:40006",
+	[DOUBTED] = "[2001:db8:7::1]:40007",  [ELSEWHERE] = "[2001:db8:8::1]:40008", [MOVED] = "[2001:db8:9::1]:40009",
+};
+
+static uint8_t kids[256];
+
+static struct guard_request facts(enum who who, int kid, uint64_t piv)
+{
+	struct guard_request rq = { .confirmable = true };
+
+	assert_true(addr_parse(&rq.client, addresses[who], 0));
+	assert_true(addr_parse(&rq.listener, "[2001:db8::53]:5683", 0));
+	if (kid >= 0) {
+		kids[kid] = (uint8_t)kid;
+		rq.has_oscore = rq.trackable = true;
+		rq.kid = bytes_of(&kids[kid], 1);
+		rq.piv = piv;
+	}
+	return rq;
+}
+
+static void pong(struct guard *g, enum who who, unsigned times, tstamp now)
+{
+	struct guard_request rq = facts(who, -1, 0);
+	bool again;
+
+	for (unsigned i = 0; i < times; i++) {
+		tstamp at = now - (times - 1 - i) * TSTAMP_S;
+
+		assert_true(guard_pong(g, &rq.client, &rq.listener, guard_ping(g, &rq.client, &rq.listener, at), &again, at));
+	}
+}
+
+/* Budgets are refunded on acceptance, so this spends nothing. */
+static void accepted(struct guard *g, enum who who, int kid, uint64_t first, uint64_t last, tstamp *now)
+{
+	for (uint64_t piv = first; piv <= last; piv++) {
+		struct guard_request rq = facts(who, kid, piv);
+
+		assert_true(guard_report(g, guard_check(g, &rq, *now).ticket, OUTCOME_ACCEPTED, *now));
+		*now += TSTAMP_S;
+	}
+}
+
+static void show_echo(struct guard *g, enum who who, tstamp now)
+{
+	struct guard_request rq = facts(who, -1, 0);
+	uint8_t echo[ECHO_LEN];
+
+	guard_echo(g, &rq.client, &rq.listener, now, echo);
+	rq.echo = bytes_of(echo, sizeof echo);
+	guard_report(g, guard_check(g, &rq, now).ticket, OUTCOME_CANCELLED, now);
+}
+
+static struct policy usual(void)
+{
+	struct proxy_config c = engine_careful();
+
+	return c.policy;
+}
+
+static struct guard *cast(const struct policy *p, tstamp *now)
+{
+	static const uint8_t secret[32] = { 5 };
+	struct guard *g = guard_create(p, 64, secret, START);
+	struct guard_request rq;
+
+	assert_non_null(g);
+	*now = START;
+	show_echo(g, SHOWN, *now);
+	accepted(g, TENTATIVE, 1, 10, 10, now);
+	accepted(g, TRUSTED, 2, 81, 100, now);
+	accepted(g, DOUBTED, 3, 81, 100, now);
+	*now += 90 * TSTAMP_S;
+	rq = facts(DOUBTED, 3, 150); /* a spoofer's */
+	guard_report(g, guard_check(g, &rq, *now).ticket, OUTCOME_REFUSED, *now);
+	pong(g, PROVEN, 2, *now);
+	pong(g, MOVED, 2, *now);
+	pong(g, ONCE, 1, *now);
+	return g;
+}
+
+static void spend(struct guard *g, tstamp now)
+{
+	struct guard_server_state *s = &g->servers[0];
+
+	for (unsigned i = 0; i < BUDGETS; i++)
+		for (unsigned k = 0; k < BUDGET_KINDS; k++)
+			while (budget_take(&s->budgets[i], &s->cost, (enum budget_kind)k, now))
+				;
+}
+
+static void judge(struct guard *g, const struct row *row, tstamp now)
+{
+	struct guard_request rq = facts(row->who, row->kid, row->piv);
+	uint8_t echo[ECHO_LEN];
+	struct verdict v;
+
+	rq.confirmable = !row->non;
+	rq.handshake = row->handshake;
+	if (row->echo != NO_ECHO) {
+		guard_echo(g, &rq.client, &rq.listener, row->echo == STALE ? now - 2 * TSTAMP_MIN : now, echo);
+		echo[ECHO_LEN - 1] ^= row->echo == FOREIGN;
+		rq.echo = bytes_of(echo, sizeof echo);
+	}
+	v = guard_check(g, &rq, now);
+	if (v.action != row->action || v.reason != row->reason || v.lane != row->lane)
+		fail_msg("%s: %s (%s) in lane %s instead of %s (%s) in lane %s", row->what, verdict_action_word(v.action),
+			 verdict_reason_word(v.reason), verdict_lane_word(v.lane), verdict_action_word(row->action),
+			 verdict_reason_word(row->reason), verdict_lane_word(row->lane));
+	assert_int_equal(v.ticket.generation != 0, v.action == VERDICT_FORWARD || v.action == VERDICT_QUEUE);
+	assert_int_equal(v.retry_after_s != 0, v.action == VERDICT_THROTTLE);
+	/* only what comes from a relation's home, or with proof, is sent to the device more than once */
+	if (v.retransmit)
+		assert_true(v.proven && v.lane <= LANE_MOVED);
+}
+
+#define ROW(what, who, kid, piv, echo, action, reason, lane) \
+	{ what, who, kid, piv, echo, false, false, false, VERDICT_##action, REASON_##reason, LANE_##lane }
+#define SPENT(what, who, kid, piv, echo, action, reason, lane) \
+	{ what, who, kid, piv, echo, false, false, true, VERDICT_##action, REASON_##reason, LANE_##lane }
+
+static void test_rows(void **state)
+{
+	static const struct row rows[] = {
+		/* a quiet day: nobody notices the guard */
+		ROW("a stranger", STRANGER, -1, 0, NO_ECHO, FORWARD, UNKNOWN, UNKNOWN),
+		ROW("a stranger with OSCORE", STRANGER, 9, 7, NO_ECHO, FORWARD, UNKNOWN, UNKNOWN),
+		ROW("a stranger with a foreign Echo", STRANGER, 9, 7, FOREIGN, FORWARD, UNKNOWN, UNKNOWN),
+		{ "a stranger's handshake", STRANGER, -1, 0, NO_ECHO, false, true, false, VERDICT_FORWARD, REASON_UNKNOWN,
+		  LANE_UNKNOWN },
+		ROW("one answered ping is no proof", ONCE, -1, 0, NO_ECHO, FORWARD, UNKNOWN, UNKNOWN),
+		ROW("two are", PROVEN, -1, 0, NO_ECHO, FORWARD, REACHABLE, REACHABLE),
+		ROW("an Echo is", STRANGER, -1, 0, FRESH, FORWARD, REACHABLE, REACHABLE),
+		ROW("a stale one is none", STRANGER, -1, 0, STALE, FORWARD, UNKNOWN, UNKNOWN),
+		ROW("tentative", TENTATIVE, 1, 11, NO_ECHO, FORWARD, TENTATIVE, MOVED),
+		ROW("trusted", TRUSTED, 2, 101, NO_ECHO, FORWARD, TRUSTED, TRUSTED),
+		ROW("trusted, far enough", TRUSTED, 2, 356, NO_ECHO, FORWARD, TRUSTED, TRUSTED),
+		ROW("trusted, reordered", TRUSTED, 2, 80, NO_ECHO, FORWARD, TRUSTED, TRUSTED),
+		/* Partial IVs */
+		ROW("reused", TRUSTED, 2, 100, NO_ECHO, DROP, SEQ_REUSED, UNKNOWN),
+		ROW("reused elsewhere", ELSEWHERE, 2, 100, NO_ECHO, DROP, SEQ_REUSED, UNKNOWN),
+		ROW("reused with proof", TRUSTED, 2, 100, FRESH, REJECT, SEQ_REUSED, UNKNOWN),
+		ROW("below the window", TRUSTED, 2, 36, NO_ECHO, DROP, SEQ_REUSED, UNKNOWN),
+		ROW("far: one try as a stranger", TRUSTED, 2, 357, NO_ECHO, FORWARD, UNKNOWN, UNKNOWN),
+		ROW("far, with Echo", TRUSTED, 2, 357, FRESH, FORWARD, MOVED, MOVED),
+		ROW("far elsewhere", ELSEWHERE, 2, 357, NO_ECHO, PING, SEQ_FAR, UNKNOWN),
+		/* at another address */
+		ROW("moved, unproven", ELSEWHERE, 2, 101, NO_ECHO, FORWARD, MOVED_UNPROVEN, UNKNOWN),
+		ROW("moved, proven", MOVED, 2, 101, NO_ECHO, FORWARD, MOVED, MOVED),
+		ROW("moved, with Echo", ELSEWHERE, 2, 101, FRESH, FORWARD, MOVED, MOVED),
+		ROW("moved, one ping answered", ONCE, 2, 101, NO_ECHO, FORWARD, MOVED, MOVED),
+		ROW("an unknown kid at a relation's home", TRUSTED, 77, 5, NO_ECHO, FORWARD, UNKNOWN, UNKNOWN),
+		/* doubted */
+		ROW("doubted, with Echo", DOUBTED, 3, 101, FRESH, FORWARD, DOUBTED, MOVED),
+		ROW("doubted, the next number", DOUBTED, 3, 101, NO_ECHO, FORWARD, DOUBTED, UNKNOWN),
+		/* under attack: the budget is spent */
+		SPENT("CON: asked quietly", STRANGER, -1, 0, NO_ECHO, PING, BUDGET_SPENT, UNKNOWN),
+		SPENT("CON with OSCORE", STRANGER, 9, 7, NO_ECHO, PING, BUDGET_SPENT, UNKNOWN),
+		{ "NON", STRANGER, -1, 0, NO_ECHO, true, false, true, VERDICT_THROTTLE, REASON_BUDGET_SPENT, LANE_UNKNOWN },
+		{ "NON with OSCORE", STRANGER, 9, 7, NO_ECHO, true, false, true, VERDICT_THROTTLE, REASON_BUDGET_SPENT,
+		  LANE_UNKNOWN },
+		SPENT("a stale Echo", STRANGER, -1, 0, STALE, CHALLENGE, ECHO_STALE, UNKNOWN),
+		SPENT("a foreign Echo with OSCORE", STRANGER, 9, 7, FOREIGN, CHALLENGE, ECHO_STALE, UNKNOWN),
+		SPENT("plain, showed Echo before", SHOWN, -1, 0, NO_ECHO, CHALLENGE, BUDGET_SPENT, UNKNOWN),
+		SPENT("OSCORE without Echo: never 4.01", SHOWN, 9, 7, NO_ECHO, PING, BUDGET_SPENT, UNKNOWN),
+		SPENT("proven: waits its turn", PROVEN, -1, 0, NO_ECHO, QUEUE, REACHABLE, REACHABLE),
+		SPENT("trusted: as ever", TRUSTED, 2, 101, NO_ECHO, FORWARD, TRUSTED, TRUSTED),
+		SPENT("tentative: as ever", TENTATIVE, 1, 11, NO_ECHO, FORWARD, TENTATIVE, MOVED),
+		SPENT("moved, proven: as ever", MOVED, 2, 101, NO_ECHO, FORWARD, MOVED, MOVED),
+		SPENT("moved, unproven", ELSEWHERE, 2, 101, NO_ECHO, PING, MOVED_UNPROVEN, UNKNOWN),
+		SPENT("far", TRUSTED, 2, 357, NO_ECHO, THROTTLE, SEQ_FAR, UNKNOWN),
+		SPENT("a neighbour", TRUSTED, 77, 5, NO_ECHO, THROTTLE, NEIGHBOUR, UNKNOWN),
+		SPENT("doubted, the next number", DOUBTED, 3, 101, NO_ECHO, PING, DOUBTED, UNKNOWN),
+		SPENT("doubted, with Echo", DOUBTED, 3, 101, FRESH, FORWARD, DOUBTED, MOVED),
+	};
+	struct policy p = usual();
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+		tstamp now;
+		struct guard *g = cast(&p, &now);
+
+		if (rows[i].spent)
+			spend(g, now);
+		judge(g, &rows[i], now);
+		guard_free(g);
+	}
+}
+
+static void test_plain(void **state)
+{
+	static const struct row deny = ROW("denied", PROVEN, -1, 0, NO_ECHO, REJECT, PLAIN_DENIED, UNKNOWN);
+	static const struct row oscore = ROW("OSCORE is not plain", PROVEN, 9, 1, NO_ECHO, FORWARD, REACHABLE, REACHABLE);
+	static const struct row allow = SPENT("allowed", PROVEN, -1, 0, NO_ECHO, FORWARD, PLAIN_ALLOWED, REACHABLE);
+	static const struct row unproven = SPENT("but not unproven", STRANGER, -1, 0, NO_ECHO, PING, BUDGET_SPENT, UNKNOWN);
+	struct policy p = usual();
+	struct guard *g;
+	tstamp now;
+
+	(void)state;
+	p.servers[0].plain = PLAIN_DENY;
+	g = cast(&p, &now);
+	judge(g, &deny, now);
+	judge(g, &oscore, now);
+	guard_free(g);
+	p.servers[0].plain = PLAIN_ALLOW;
+	g = cast(&p, &now);
+	spend(g, now);
+	judge(g, &allow, now);
+	judge(g, &unproven, now);
+	guard_free(g);
+}
+
+/* One key exchange at a time, whoever asks. */
+static void test_handshakes(void **state)
+{
+	struct policy p = usual();
+	struct guard_request rq = facts(STRANGER, -1, 0), next = facts(PROVEN, -1, 0);
+	struct verdict first, second;
+	struct guard *g;
+	tstamp now;
+
+	(void)state;
+	g = cast(&p, &now);
+	rq.handshake = next.handshake = true;
+	first = guard_check(g, &rq, now);
+	assert_int_equal(first.action, VERDICT_FORWARD);
+	addr_parse(&rq.client, addresses[ELSEWHERE], 0);
+	second = guard_check(g, &rq, now);
+	assert_int_equal(second.reason, REASON_HANDSHAKE_BUSY);
+	assert_int_equal(second.action, VERDICT_THROTTLE); /* 72 units are 12 minutes: no CON is repeated so long */
+	assert_int_equal(guard_check(g, &next, now).action, VERDICT_QUEUE);
+	guard_report(g, first.ticket, OUTCOME_NEUTRAL, now);
+	now += 20 * TSTAMP_MIN;
+	second = guard_check(g, &rq, now);
+	assert_int_equal(second.action, VERDICT_FORWARD);
+	guard_free(g);
+}
+
+static void test_modes(void **state)
+{
+	struct policy p = usual();
+	struct guard_request rq = facts(STRANGER, -1, 0);
+	struct verdict v;
+	struct guard *g;
+	tstamp now;
+
+	(void)state;
+	g = cast(&p, &now);
+	spend(g, now);
+	p.servers[0].mode = MODE_OPEN;
+	guard_retune(g, &p, now);
+	v = guard_check(g, &rq, now);
+	assert_true(v.action == VERDICT_FORWARD && v.reason == REASON_OPEN && v.unscheduled && v.retransmit);
+	p.servers[0].mode = MODE_THROTTLE;
+	guard_retune(g, &p, now);
+	v = guard_check(g, &rq, now);
+	assert_true(v.action == VERDICT_FORWARD && v.reason == REASON_SHARED && !v.unscheduled && v.lane == LANE_UNKNOWN);
+	guard_free(g);
+}
+
+/* Ports of other protocols get no answer of ours; nor does a prefix that had its share. */
+static void test_no_reply(void **state)
+{
+	struct policy p = usual();
+	struct guard_request rq = facts(STRANGER, -1, 0);
+	unsigned replies = 0;
+	struct guard *g;
+	tstamp now;
+
+	(void)state;
+	g = cast(&p, &now);
+	spend(g, now);
+	rq.client.port = 53;
+	assert_int_equal(guard_check(g, &rq, now).action, VERDICT_DROP);
+	for (unsigned i = 0; i < 1000; i++) { /* one /64, ports and hosts at will */
+		rq = facts(STRANGER, -1, 0);
+		rq.client.ip[15] = (uint8_t)i;
+		rq.client.port = (uint16_t)(2000 + i);
+		replies += guard_check(g, &rq, now).action != VERDICT_DROP;
+	}
+	assert_in_range(replies, 20, 40); /* reply-rate, and half as many again by slip */
+	guard_free(g);
+}
+
+/* Max-Age is the expected wait, spread so that clients do not return together. */
+static void test_retry_after(void **state)
+{
+	struct policy p = usual();
+	unsigned least = 3600, most = 0;
+	struct guard *g;
+	tstamp now;
+
+	(void)state;
+	p.reply_rate = (struct rate){ 100000, TSTAMP_S };
+	p.throttle_rate = (struct rate){ 100000, TSTAMP_S };
+	g = cast(&p, &now);
+	spend(g, now);
+	for (unsigned i = 0; i < 200; i++) {
+		struct guard_request rq = facts(STRANGER, 9, i);
+		struct verdict v;
+
+		rq.confirmable = false;
+		rq.client.ip[3] = (uint8_t)i;
+		v = guard_check(g, &rq, now);
+		assert_int_equal(v.action, VERDICT_THROTTLE);
+		least = v.retry_after_s < least ? v.retry_after_s : least;
+		most = v.retry_after_s > most ? v.retry_after_s : most;
+	}
+	assert_in_range(least, 1, 60);
+	assert_in_range(most, least + 1, 120);
+	guard_free(g);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_rows),  cmocka_unit_test(test_plain),    cmocka_unit_test(test_handshakes),
+		cmocka_unit_test(test_modes), cmocka_unit_test(test_no_reply), cmocka_unit_test(test_retry_after),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,226 @@
+/* settle: what each outcome does, by who asked and how: standing, doubt, number, proof, budget. */
+#include "guard/settle.h"
+#include "guard/identity.h"
+#include "engine.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#define START TSTAMP_HOUR
+#define KEY   77
+
+struct world {
+	struct guard *g;
+	struct inflight_request in;
+	uint64_t home, away;
+};
+
+static struct world begin(void)
+{
+	static const uint8_t secret[32] = { 5 };
+	struct proxy_config c = engine_careful();
+	struct world w = { .in = { .relation = KEY, .piv = 50, .kid_len = 1 } };
+
+	w.g = guard_create(&c.policy, 64, secret, START);
+	assert_non_null(w.g);
+	assert_true(addr_parse(&w.in.client, "[2001:db8:1::a]:40001", 0));
+	w.home = guard_flow(w.g, &w.in.client);
+	w.away = w.home ^ 1;
+	w.in.endpoint = w.home;
+	return w;
+}
+
+static struct relation *relation(const struct world *w)
+{
+	return reputation_find(w->g->reputation, KEY, w->g->policy.lifetime, START);
+}
+
+static bool settle(struct world *w, enum guard_outcome o)
+{
+	return settle_outcome(w->g, &w->in, o, START);
+}
+
+/* Accepted n times, with numbers below 50. */
+static void earn(struct world *w, unsigned n)
+{
+	struct inflight_request in = w->in;
+
+	for (unsigned i = 0; i < n; i++) {
+		in.piv = 10 + i;
+		assert_true(settle_outcome(w->g, &in, OUTCOME_ACCEPTED, START));
+	}
+}
+
+/* standing before (0: no relation) x outcome x proven -> standing after, doubted; policy's table, through the tables. */
+static void test_outcomes(void **state)
+{
+	static const struct {
+		unsigned earned;
+		enum guard_outcome outcome;
+		bool proven;
+		enum standing after;
+		bool doubted;
+	} rows[] = {
+		{ 0, OUTCOME_ACCEPTED, false, STANDING_TENTATIVE, false },
+		{ 0, OUTCOME_OBSERVED, false, STANDING_TENTATIVE, false },
+		{ 0, OUTCOME_TENTATIVE, true, STANDING_UNKNOWN, false },
+		{ 0, OUTCOME_REFUSED, true, STANDING_UNKNOWN, false },
+		{ 0, OUTCOME_REFUSED, false, STANDING_UNKNOWN, false },
+		{ 0, OUTCOME_NEUTRAL, true, STANDING_UNKNOWN, false },
+		{ 0, OUTCOME_SILENT, true, STANDING_UNKNOWN, false },
+		{ 1, OUTCOME_ACCEPTED, false, STANDING_TENTATIVE, false }, /* not yet enough */
+		{ 7, OUTCOME_ACCEPTED, false, STANDING_TRUSTED, false },
+		{ 7, OUTCOME_OBSERVED, true, STANDING_TRUSTED, false },
+		{ 7, OUTCOME_TENTATIVE, true, STANDING_TENTATIVE, false },
+		{ 1, OUTCOME_REFUSED, true, STANDING_UNKNOWN, false }, /* its endpoint is reachable, the relation gone */
+		{ 1, OUTCOME_REFUSED, false, STANDING_TENTATIVE, true },
+		{ 1, OUTCOME_SILENT, true, STANDING_TENTATIVE, false },
+		{ 1, OUTCOME_NEUTRAL, true, STANDING_TENTATIVE, false },
+		{ 1, OUTCOME_CANCELLED, true, STANDING_TENTATIVE, false },
+		{ 8, OUTCOME_ACCEPTED, false, STANDING_TRUSTED, false },
+		{ 8, OUTCOME_REFUSED, true, STANDING_TENTATIVE, false },
+		{ 8, OUTCOME_REFUSED, false, STANDING_TRUSTED, true },
+		{ 8, OUTCOME_SILENT, true, STANDING_TRUSTED, false },
+		{ 8, OUTCOME_SILENT, false, STANDING_TRUSTED, false },
+		{ 8, OUTCOME_TENTATIVE, false, STANDING_TRUSTED, false },
+		{ 8, OUTCOME_NEUTRAL, false, STANDING_TRUSTED, false },
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct world w = begin();
+		const struct relation *rel;
+
+		earn(&w, rows[i].earned);
+		w.in.proven = rows[i].proven;
+		settle(&w, rows[i].outcome);
+		rel = relation(&w);
+		if ((rel ? rel->standing : STANDING_UNKNOWN) != rows[i].after)
+			fail_msg("row %u: %s", i, rel ? standing_word(rel->standing) : "none");
+		assert_int_equal(rel && relation_doubted(rel, START), rows[i].doubted);
+		guard_free(w.g);
+	}
+}
+
+/* Only acceptance moves the number, and the same one earns nothing twice. */
+static void test_numbers(void **state)
+{
+	struct world w = begin();
+	uint64_t highest = 0;
+
+	(void)state;
+	earn(&w, 3);
+	settle(&w, OUTCOME_REFUSED);
+	settle(&w, OUTCOME_TENTATIVE);
+	settle(&w, OUTCOME_SILENT);
+	assert_true(seqtrack_highest(w.g->seqtrack, KEY, &highest) && highest == 12);
+	assert_true(settle(&w, OUTCOME_OBSERVED));
+	assert_true(seqtrack_highest(w.g->seqtrack, KEY, &highest) && highest == 50);
+	assert_false(settle(&w, OUTCOME_OBSERVED));
+	assert_false(settle(&w, OUTCOME_ACCEPTED));
+	assert_int_equal(relation_accepted(relation(&w)), 4);
+	w.in.piv = 51;
+	w.in.replayable = true;
+	assert_false(settle(&w, OUTCOME_ACCEPTED));
+	w.in.replayable = false;
+	w.in.follow_up = true;
+	assert_false(settle(&w, OUTCOME_ACCEPTED));
+	assert_true(seqtrack_highest(w.g->seqtrack, KEY, &highest) && highest == 50);
+	guard_free(w.g);
+}
+
+/* A relation moves on proof plus acceptance, and the old endpoint stays valid for roam-grace. */
+static void test_moving(void **state)
+{
+	struct world w = begin();
+
+	(void)state;
+	earn(&w, 3);
+	w.in.endpoint = w.away;
+	assert_true(settle(&w, OUTCOME_ACCEPTED));
+	assert_true(relation(&w)->endpoint == w.home); /* without proof */
+	w.in.piv++;
+	w.in.proven = true;
+	settle(&w, OUTCOME_TENTATIVE);
+	assert_true(relation(&w)->endpoint == w.home); /* without acceptance */
+	w.in.piv++;
+	assert_true(settle(&w, OUTCOME_ACCEPTED));
+	assert_true(relation(&w)->endpoint == w.away && relation(&w)->old_endpoint == w.home);
+	assert_int_equal(relation(&w)->roam_until_s, (START + w.g->policy.roam_grace) / TSTAMP_S);
+	guard_free(w.g);
+}
+
+/* Refusals elsewhere cost the one elsewhere its proof, never the relation. */
+static void test_refused_elsewhere(void **state)
+{
+	struct world w = begin();
+
+	(void)state;
+	earn(&w, 8);
+	w.in.endpoint = w.away;
+	w.in.proven = true;
+	reach_echo(w.g->reach, w.away, &w.in.client, START);
+	settle(&w, OUTCOME_REFUSED);
+	assert_int_equal(relation(&w)->standing, STANDING_TRUSTED);
+	assert_int_equal(relation_success(relation(&w)), 100);
+	assert_false(relation_doubted(relation(&w), START));
+	assert_int_equal(reach_find(w.g->reach, w.away, TSTAMP_MIN, START).state, REACH_NONE);
+	assert_true(reach_find(w.g->reach, w.away, TSTAMP_MIN, START).wary);
+	guard_free(w.g);
+}
+
+/* Below min-success over 64 settled requests the standing falls by itself. */
+static void test_min_success(void **state)
+{
+	struct world w = begin();
+	struct relation *rel;
+
+	(void)state;
+	earn(&w, 8);
+	rel = relation(&w);
+	for (unsigned i = 0; i < 40; i++)
+		relation_book(rel, false);
+	for (unsigned i = 0; i < 16; i++) {
+		w.in.piv++;
+		settle(&w, OUTCOME_ACCEPTED);
+		assert_int_equal(rel->standing, i < 15 ? STANDING_TRUSTED : STANDING_TENTATIVE);
+	}
+	guard_free(w.g);
+}
+
+/* The budget that paid for a stranger gets it back when the device accepts, or never saw it; else not. */
+static void test_refunds(void **state)
+{
+	static const struct {
+		enum guard_outcome outcome;
+		bool refunded;
+	} rows[] = { { OUTCOME_ACCEPTED, true },  { OUTCOME_CANCELLED, true }, { OUTCOME_REFUSED, false },
+		     { OUTCOME_SILENT, false },	  { OUTCOME_NEUTRAL, false },  { OUTCOME_TENTATIVE, false } };
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct world w = begin();
+		struct guard_server_state *s = &w.g->servers[0];
+		uint32_t before = budget_left(&s->budgets[BUDGET_UNKNOWN], &s->cost, START);
+
+		w.in.lane = LANE_UNKNOWN;
+		w.in.charged = budget_take(&s->budgets[BUDGET_UNKNOWN], &s->cost, BUDGET_REQUEST, START);
+		assert_true(w.in.charged);
+		settle(&w, rows[i].outcome);
+		assert_int_equal(budget_left(&s->budgets[BUDGET_UNKNOWN], &s->cost, START),
+				 before - (rows[i].refunded ? 0 : 1));
+		guard_free(w.g);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_outcomes),	  cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_moving),		  cmocka_unit_test(test_refused_elsewhere),
+		cmocka_unit_test(test_min_success),	  cmocka_unit_test(test_refunds),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
