@@ -138,7 +138,7 @@ replay: tests-build
 
 # Tells the stories anew. A change of policy shows as a diff of verdicts: read it before you commit it.
 replay-record: tests-build
-	@OUT=tests/replay $(B)/tests/replay/test_scenarios && chmod 644 tests/replay/*.trace
+	@OUT=$(abspath tests/replay) $(B)/tests/replay/test_scenarios && chmod 644 tests/replay/*.trace
 
 attack: deps-check
 	@$(MAKE) --no-print-directory -j2 all $(SUPPORT)

@@ -222,13 +222,14 @@ static struct verdict judge_suspect(struct guard *g, const struct bench *b, enum
 	return refuse(g, b, VERDICT_THROTTLE, reason, retry_after(g, b));
 }
 
-/* One of the very next numbers: what a spoofer who does not see the traffic rarely hits. */
+/* Next to the highest number accepted: what a spoofer who does not see the traffic rarely hits. */
 static bool is_near(const struct guard *g, const struct bench *b)
 {
-	uint64_t highest = 0;
+	uint64_t piv = b->rq->piv, highest = 0;
 
-	return seqtrack_highest(g->seqtrack, b->key, &highest) && b->rq->piv > highest &&
-	       b->rq->piv - highest <= GUARD_NEAR;
+	if (!seqtrack_highest(g->seqtrack, b->key, &highest))
+		return false;
+	return (piv > highest ? piv - highest : highest - piv) <= GUARD_NEAR;
 }
 
 /* Each request needs a proof of its own; one Echo or one answered ping serves one request. */
@@ -276,6 +277,8 @@ static struct verdict judge_relation(struct guard *g, const struct bench *b)
 		return judge_moved(g, b);
 	if (relation_doubted(b->relation, b->now))
 		return judge_doubted(g, b);
+	if (b->reach.wary && !b->echo_valid && !is_near(g, b))
+		return judge_suspect(g, b, REASON_SEQ_FAR);
 	return spend_own(g, b, say(VERDICT_FORWARD, trusted ? REASON_TRUSTED : REASON_TENTATIVE,
 				   trusted ? LANE_TRUSTED : LANE_MOVED));
 }

@@ -16,7 +16,7 @@
 /* tries of moved relations at one server; a guesser of kids gets no more */
 #define GUARD_MOVED      ((struct rate){ 1, TSTAMP_S })
 #define GUARD_MOVED_MAX  10
-#define GUARD_NEAR      8               /* Partial IVs this near above the highest are the next ones */
+#define GUARD_NEAR      4               /* Partial IVs this near the highest are the next ones */
 #define GUARD_INCIDENTS 1024
 #define GUARD_GUESSES   64 /* wrong answers to pings a prefix may give in a minute */
 

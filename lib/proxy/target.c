@@ -334,9 +334,10 @@ bool target_path_is(const struct target *t, const struct request_view *v, const 
 	struct msg_iter it = msg_options(v->msg);
 	struct msg_option opt;
 	unsigned skip = t->skip_path;
+	struct bytes rest;
 
 	if (t->by_proxy_uri)
-		return t->path.len && bytes_are(uri_path(t), path);
+		return uri_has_prefix(t->path, path, &rest) && rest.len == 0;
 	while (msg_next(&it, &opt)) {
 		size_t n = strcspn(path, "/");
 

@@ -157,9 +157,11 @@ void upstream_unpark(struct proxy *p, uint64_t flow, uint8_t server, tstamp now)
 	struct exchange *oldest = NULL;
 
 	for (struct exchange *y = NULL; (y = exchange_of_flow(&p->exchanges, flow, y));)
-		if (y->server == server && y->state == EXCHANGE_PARKED && (!oldest || y->opened < oldest->opened))
+		/* one without a message is being given up just now */
+		if (y->server == server && y->state == EXCHANGE_PARKED && y->up &&
+		    (!oldest || y->opened <= oldest->opened)) /* the chain begins with the youngest */
 			oldest = y;
-	if (oldest && !upstream_submit(p, oldest, now))
+	if (oldest && !must_park(p, oldest) && !upstream_submit(p, oldest, now)) /* else its wait goes on */
 		request_unavailable(p, oldest, PROXY_FAULT_NO_ROOM, now);
 }
 

@@ -1,6 +1,7 @@
 """rig: the processes of the bench, where they run, and what they cost."""
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -14,7 +15,7 @@ RCVBUF = 4 << 20
 
 # Whatever is measured runs on CPU 0, whatever makes the traffic or answers it on CPU 1. A queue that is filled while
 # its reader is stopped is filled from CPU 0 too: so no cache line changes hands and the figure repeats.
-SUBJECT, OTHERS = 0, 1
+SUBJECT, OTHERS = 0, min(1, (os.cpu_count() or 1) - 1)
 
 # Rounds until the kernel's buffers are the ones used just before; the first cost twice as much.
 WARM_UP = 8

@@ -231,8 +231,8 @@ class Scenario:
             self.spoofed()
         else:
             self.say("not root: nobody's address is spoofed")
-        for process in (self.trusted.process, self.guard.process, self.relay.process, self.device):
-            process.stop()
+        for what in (self.trusted.process, self.guard, self.relay.process, self.device):
+            what.stop()
         return self.result
 
     def quiet(self):
@@ -252,7 +252,8 @@ class Scenario:
         before, memory, cpu = self.relay.counts(), self.guard.resident(), self.guard.cpu_seconds()
         start = time.monotonic()
         running = flood("-t", self.net.host, "-P", self.guard.port, "-r", size["rate"], "-s", size["seconds"],
-                        "-n", size["sources"], "-p", self.net.prefix, "-g", "lamp/hello?" + MARK)
+                        "-n", size["sources"], "-p", self.net.prefix, "-l", harness.free_port(),
+                        "-g", "lamp/hello?" + MARK)
         spread = max(1.0, size["seconds"] - 3)
         time.sleep(1)
         url = "coap://%s:%d/lamp/hello" % (self.net.url, self.guard.port)

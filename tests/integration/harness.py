@@ -179,8 +179,11 @@ class Guard:
         self.process.child.send_signal(number)
 
     def stop(self):
+        """Returns the exit code; a report of a sanitizer is a failure of whichever test ran."""
         code = self.process.stop()
         self.notify.close()
+        output = self.process.output()
+        assert "Sanitizer" not in output and "runtime error" not in output, output
         return code
 
 
@@ -198,7 +201,7 @@ class RawClient:
         self.socket.sendto(message if isinstance(message, bytes) else rawcoap.encode(message), self.to)
 
     def receive(self, seconds=5):
-        """The next datagram as bytes, or None. A CoAP ping is answered, as every endpoint does (RFC 7252 section 4.3)."""
+        """The next datagram as bytes, or None. Pings are answered, as every endpoint does (RFC 7252 section 4.3)."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             self.socket.settimeout(left)

@@ -74,8 +74,7 @@ class Peer:
     ticks_in = property(lambda self: 2 if self.kind == "aiocoap" else 5)  # seconds for three notifications and one
 
 
-# libcoap's server with OSCORE ignores plain requests from an endpoint that has sent it OSCORE, and to it the guard is
-# one endpoint: plain and OSCORE clients have a server each. See Mixed below.
+# Plain and OSCORE clients have a libcoap server each; that they can also share one is the business of Mixed below.
 DEVICES = [Peer("notls", "coap-server-notls", False), Peer("openssl", "coap-server-openssl", False),
            Peer("oscore", "coap-server-openssl", True), Peer("aiocoap", "aiocoap", True)]
 

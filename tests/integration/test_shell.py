@@ -9,10 +9,10 @@ import time
 import unittest
 
 import harness
-from harness import GUARDCTL, GUARDD, Guard, RawClient, wait_until
+from harness import GUARDD, Guard, RawClient, wait_until
 import rawcoap
 from device import Device, default_answer, reply
-from rawcoap import ACK, CON, EMPTY, GET, NON, RST, Message, dotted
+from rawcoap import ACK, CON, EMPTY, NON, RST, Message, dotted
 
 BASIC = """[guard]
 name = shell

@@ -99,7 +99,8 @@ async def exchange(context, args, n, route):
 
 async def open_context(args):
     if args.local:  # aiocoap binds to a chosen address only in server contexts; they send requests all the same
-        return await aiocoap.Context.create_server_context(None, bind=(args.local, args.local_port), transports=["udp6"])
+        return await aiocoap.Context.create_server_context(None, bind=(args.local, args.local_port),
+                                                           transports=["udp6"])
     return await aiocoap.Context.create_client_context(transports=["udp6"])
 
 

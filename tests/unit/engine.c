@@ -240,7 +240,7 @@ static struct engine_account *account(struct engine *e, const struct addr *who)
 	}
 }
 
-/* I3: at most three bytes for each that came, small, and nothing that would be sent again. */
+/* I3: at most three bytes for each that came, repetitions included, and small. */
 static void watch_spoofed(struct engine *e, const struct engine_sent *s)
 {
 	struct engine_account *a = account(e, &s->to.remote);
@@ -253,8 +253,6 @@ static void watch_spoofed(struct engine *e, const struct engine_sent *s)
 			 (unsigned long long)a->in);
 	if (s->len > PROXY_UNPROVEN + m.token.len)
 		fail_msg("I3: a datagram of %u bytes to an unproven address", s->len);
-	if (m.type == MSG_CON && m.code != MSG_EMPTY)
-		fail_msg("I3: a Confirmable response to an unproven address");
 }
 
 static uint8_t server_at(const struct engine *e, const struct addr *who)
@@ -343,6 +341,7 @@ void engine_wait(struct engine *e, uint64_t ns)
 		drain(e);
 	}
 	e->now = end;
+	drain(e);
 }
 
 void engine_prove(struct engine *e, const char *name)
@@ -455,6 +454,8 @@ static void remember(struct engine_peer *p, const struct engine_sent *s)
 
 	if (msg_parse(&m, bytes_of(s->buf, s->len)) != MSG_OK)
 		return;
+	if (s->to.leg == LEG_DEVICE)
+		p->path.local = s->to.local; /* the channel: it answers where it was asked */
 	snprintf(p->mid, sizeof p->mid, "%04x", m.mid);
 	if (m.token.len * 2 < sizeof p->token)
 		msgtext_hex(m.token, p->token);

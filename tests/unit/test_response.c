@@ -283,6 +283,7 @@ static void test_verbatim(void **state)
 
 /* --- Observe ------------------------------------------------------------------------------------------------------ */
 
+#define LONG	   "01234567890123456789012345678901234567890123456789012345678901234567890123456789"
 #define REGISTER   "Observe= Uri-Path:lamp Uri-Path:temperature"
 #define DEREGISTER "Observe=01 Uri-Path:lamp Uri-Path:temperature"
 
@@ -294,7 +295,7 @@ static void test_observe(void **state)
 	(void)state;
 	ENGINE_PLAY(e,
 		    "a> CON 0.01 0001 #c0ffee " REGISTER, "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
-		    "lamp> ACK 2.05 $ #$t Observe=09 !20", "a< ACK 2.05 0001 #c0ffee Observe=09 !20",
+		    "lamp> ACK 2.05 $ #$t Observe=09 !20", "a< ACK 2.05 0001 #c0ffee Observe=09 !20", "prove a",
 		    /* NON and CON notifications; ours keep the kind, with our Message IDs */
 		    "lamp> NON 2.05 7001 #$t Observe=0a !21", "a< NON 2.05 * #c0ffee Observe=0a !21",
 		    "prove a", "lamp> CON 2.05 7002 #$t Observe=0b !22", "lamp< ACK 0.00 7002 #", "a< CON 2.05 * #c0ffee Observe=0b !22",
@@ -325,7 +326,7 @@ static void test_observe_ends(void **state)
 		    /* the client answers a notification with RST: the next one is told so */
 		    "a> CON 0.01 0001 #01 " REGISTER, "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
 		    "lamp> ACK 2.05 $ #$t Observe=01 !1", "a< ACK 2.05 0001 #01 Observe=01 !1",
-		    "lamp> NON 2.05 7001 #$t Observe=02 !2", "a< NON 2.05 * #01 Observe=02 !2", "a> RST 0.00 $ #",
+		    "prove a", "lamp> NON 2.05 7001 #$t Observe=02 !2", "a< NON 2.05 * #01 Observe=02 !2", "a> RST 0.00 $ #",
 		    "lamp> NON 2.05 7002 #$t Observe=03 !3", "lamp< RST 0.00 7002 #", "quiet",
 		    /* the client is gone: its CON is given up, and then the same */
 		    "a> CON 0.01 0002 #02 " REGISTER, "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
@@ -335,7 +336,7 @@ static void test_observe_ends(void **state)
 		    /* an error code, or no Observe option, is the last word (RFC 7641 §3.2) */
 		    "a> CON 0.01 0003 #03 " REGISTER, "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
 		    "lamp> ACK 2.05 $ #$t Observe=01 !1", "a< ACK 2.05 0003 #03 Observe=01 !1",
-		    "lamp> NON 4.04 7005 #$t", "a< NON 4.04 * #03", "lamp> NON 2.05 7006 #$t Observe=02 !2",
+		    "prove a", "lamp> NON 4.04 7005 #$t", "a< NON 4.04 * #03", "lamp> NON 2.05 7006 #$t Observe=02 !2",
 		    "lamp< RST 0.00 7006 #", "quiet",
 		    /* the device declines: no Observe in its answer */
 		    "a> CON 0.01 0004 #04 " REGISTER, "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
@@ -391,7 +392,7 @@ static void test_observe_max(void **state)
 		    "a> CON 0.01 0001 #01 " REGISTER, "lamp< CON 0.01 * #*a Observe= Uri-Path:temperature",
 		    "lamp> ACK 2.05 $ #$a Observe=01 !1", "a< ACK 2.05 0001 #01 Observe=01 !1",
 		    "b> CON 0.01 0001 #01 " REGISTER, "lamp< CON 0.01 * #*b Observe= Uri-Path:temperature",
-		    "lamp> ACK 2.05 $ #$b Observe=01 !1", "b< ACK 2.05 0001 #01 Observe=01 !1",
+		    "lamp> ACK 2.05 $ #$b Observe=01 !1", "b< ACK 2.05 0001 #01 Observe=01 !1", "prove a", "prove b",
 		    "lamp> NON 2.05 7001 #$b Observe=02 !b", "b< NON 2.05 * #01 Observe=02 !b",
 		    "lamp> NON 2.05 7002 #$a Observe=02 !a", "a< NON 2.05 * #01 Observe=02 !a", "quiet",
 		    /* the third is answered, but not observed */
@@ -414,7 +415,8 @@ static void test_observe_device_lost(void **state)
 	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " REGISTER, "lamp< CON 0.01 * #*a Observe= Uri-Path:temperature",
 		    "lamp> ACK 2.05 $ #$a Observe=01 !1", "a< ACK 2.05 0001 #01 Observe=01 !1", "wait 24h");
 	assert_int_equal(e->proxy->exchanges.observing[0], 1);
-	ENGINE_PLAY(e, "lamp> NON 2.05 7001 #$a Observe=02 !2", "a< NON 2.05 * #01 Observe=02 !2", "wait 24h");
+	ENGINE_PLAY(e, "lamp> NON 2.05 7001 #$a Observe=02 !2", "a< CON 2.05 * #01 Observe=02 !2", "a> ACK 0.00 $ #",
+		    "wait 24h");
 	assert_int_equal(e->proxy->exchanges.observing[0], 1);
 	ENGINE_PLAY(e, "wait 2h", "lamp> NON 2.05 7002 #$a Observe=03 !3", "lamp< RST 0.00 7002 #", "quiet");
 	assert_int_equal(e->proxy->exchanges.observing[0], 0);
@@ -439,7 +441,10 @@ static void test_observe_unproven(void **state)
 	engine_stop(e);
 }
 
-/* The same, and the client answers the ping: it gets the youngest. */
+/*
+ * The same, and the client answers. The first notification goes as CON: its acknowledgement is a proof, for clients
+ * that know no ping. Else what no longer fits waits for a pong; the youngest is what it gets.
+ */
 static void test_observe_proven_later(void **state)
 {
 	struct proxy_config c = engine_roomy();
@@ -449,15 +454,15 @@ static void test_observe_proven_later(void **state)
 	ENGINE_PLAY(e,
 		    "a> CON 0.01 0001 #01 " REGISTER, "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
 		    "lamp> ACK 2.05 $ #$t Observe=01 !1", "a< ACK 2.05 0001 #01 Observe=01 !1",
-		    "lamp> NON 2.05 7001 #$t Observe=02 !2", "a< NON 2.05 * #01 Observe=02 !2",
-		    "lamp> NON 2.05 7002 #$t Observe=03 "
-		    "!0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789",
-		    "a< CON 0.00 *p #",
-		    "lamp> NON 2.05 7003 #$t Observe=04 "
-		    "!9999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999",
-		    "wait 100ms", "flush", "a> RST 0.00 $p #",
-		    "a< NON 2.05 * #01 Observe=04 "
-		    "!9999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999");
+		    "lamp> NON 2.05 7001 #$t Observe=02 !2", "a< CON 2.05 * #01 Observe=02 !2", "a> ACK 0.00 $ #",
+		    "lamp> NON 2.05 7002 #$t Observe=03 !" LONG, "a< NON 2.05 * #01 Observe=03 !" LONG,
+		    "lamp> NON 2.05 7003 #$t Observe=04 !" LONG, "a< NON 2.05 * #01 Observe=04 !" LONG, "quiet",
+
+		    "b> CON 0.01 0001 #01 " REGISTER, "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
+		    "lamp> ACK 2.05 $ #$t Observe=01 !1", "b< ACK 2.05 0001 #01 Observe=01 !1",
+		    "lamp> NON 2.05 7004 #$t Observe=02 !" LONG LONG, "b< CON 0.00 *p #", "quiet",
+		    "lamp> NON 2.05 7005 #$t Observe=03 !" LONG LONG "x", "flush", "b> RST 0.00 $p #",
+		    "b< CON 2.05 * #01 Observe=03 !" LONG LONG "x", "b> ACK 0.00 $ #", "wait 1s", "b< CON 0.00 * #", "quiet");
 	engine_stop(e);
 }
 
