@@ -38,8 +38,9 @@ LIB := \
 	lib/guard/judge.c lib/guard/linksched.c lib/guard/newcomers.c lib/guard/ping.c lib/guard/ratelimit.c \
 	lib/guard/reach.c lib/guard/relation.c lib/guard/replies.c lib/guard/reputation.c lib/guard/seqtrack.c lib/guard/settle.c \
 	lib/guard/standing.c lib/guard/verdict.c \
-	lib/proxy/classify.c lib/proxy/exchange.c lib/proxy/proxy.c lib/proxy/reply.c lib/proxy/request.c \
-	lib/proxy/response.c lib/proxy/snapshot.c lib/proxy/target.c lib/proxy/upstream.c
+	lib/proxy/classify.c lib/proxy/core.c lib/proxy/ending.c lib/proxy/exchange.c lib/proxy/fault.c \
+	lib/proxy/proxy.c lib/proxy/reply.c lib/proxy/request.c lib/proxy/response.c lib/proxy/snapshot.c \
+	lib/proxy/target.c lib/proxy/upstream.c
 
 DAEMON := \
 	daemon/answer.c daemon/command.c daemon/completion.c daemon/config.c daemon/config_errors.c daemon/control.c daemon/daemon.c \

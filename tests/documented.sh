@@ -6,7 +6,7 @@ bad=0
 missing() { echo "docs/: nothing about $1"; bad=1; }
 
 words() { sed -n 's/^[[:space:]]*X([A-Z_0-9]*, "\([a-z-]*\)".*/\1/p' "$1"; }
-for w in $(words lib/guard/verdict.h) $(words lib/proxy/proxy_impl.h); do
+for w in $(words lib/guard/verdict.h) $(words lib/proxy/fault.h); do
 	grep -qF "\`$w\`" docs/guard.md || missing "$w (docs/guard.md)"
 done
 for k in $(grep -vE '^[[:space:]]*([;#]|$)' conf/coap-guard.conf | sed -n 's/^\[\([a-z-]*\).*/\1/p' | sort -u); do

@@ -18,10 +18,15 @@ static uint32_t reach_entries(const struct policy *p)
 	return p->relations * 2;
 }
 
+#define SKETCH_BURST 8 /* requests an address may send at once, at least */
+
 static struct ratelimit_config request_sketch(const struct policy *p)
 {
+	struct rate r = p->throttle_rate;
+	uint64_t per_s = r.period ? r.count * TSTAMP_S / r.period : 0;
+
 	return (struct ratelimit_config){
-		.cells = p->table_size, .rate = p->throttle_rate, .burst = 8, .n_levels = SKETCH_LEVELS,
+		.cells = p->table_size, .rate = r, .burst = per_s > SKETCH_BURST ? (uint32_t)per_s : SKETCH_BURST, .n_levels = SKETCH_LEVELS,
 		.levels = { { 64, 32, 1 }, { 48, 24, 8 }, { 32, 16, 64 } },
 	};
 }

@@ -32,12 +32,12 @@ static void note_observe(struct request_view *v, struct bytes value)
 static void note_hop_limit(struct request_view *v, struct bytes value)
 {
 	if (value.len != 1 || value.ptr[0] == 0) { /* RFC 8768 §3 */
-		v->fault = FAULT_BAD_REQUEST;
+		v->defect = DEFECT_BAD_REQUEST;
 		return;
 	}
 	v->hop_limit = value.ptr[0];
-	if (v->hop_limit == 1 && v->fault == FAULT_NONE)
-		v->fault = FAULT_HOP_LIMIT;
+	if (v->hop_limit == 1 && v->defect == DEFECT_NONE)
+		v->defect = DEFECT_HOP_LIMIT;
 }
 
 static void note(struct request_view *v, const struct msg_option *opt)
@@ -83,16 +83,16 @@ void classify_request(struct request_view *v, const struct msg *m)
 
 		/* RFC 7252 §5.7.1: unsafe and not understood is 4.02; anything else may be passed on as it is. */
 		if (option_is_unsafe(opt.number) && (!info || !info->handled || bad))
-			v->fault = FAULT_BAD_OPTION;
+			v->defect = DEFECT_BAD_OPTION;
 		else if (bad && option_is_critical(opt.number))
-			v->fault = FAULT_BAD_OPTION;
+			v->defect = DEFECT_BAD_OPTION;
 		else if (!bad || opt.number == OPTION_HOP_LIMIT)
 			note(v, &opt);
 		previous = opt.number;
 	}
 	/* A proxied empty OSCORE request: the option without a payload is malformed (RFC 8613 §2). */
-	if (v->oscore.ptr && m->payload.len == 0 && v->fault == FAULT_NONE)
-		v->fault = FAULT_BAD_OPTION;
+	if (v->oscore.ptr && m->payload.len == 0 && v->defect == DEFECT_NONE)
+		v->defect = DEFECT_BAD_OPTION;
 }
 
 enum { FLAG_PIV = 0x07, FLAG_KID = 0x08, FLAG_KID_CONTEXT = 0x10, FLAG_GROUP = 0x20, FLAGS_UNREADABLE = 0xc0 };

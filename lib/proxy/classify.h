@@ -7,11 +7,11 @@
 #include "coap/msg.h"
 #include "guard/guard.h"
 
-enum request_fault {
-	FAULT_NONE,
-	FAULT_BAD_OPTION,  /* 4.02: an unsafe option we do not know, or a known one of wrong length or repeated */
-	FAULT_BAD_REQUEST, /* 4.00 */
-	FAULT_HOP_LIMIT    /* 5.08 */
+enum request_defect {
+	DEFECT_NONE,
+	DEFECT_BAD_OPTION,  /* 4.02: an unsafe option we do not know, or a known one of wrong length or repeated */
+	DEFECT_BAD_REQUEST, /* 4.00 */
+	DEFECT_HOP_LIMIT    /* 5.08 */
 };
 
 /* The options a proxy looks at; ptr NULL: absent. */
@@ -23,7 +23,7 @@ struct request_view {
 	uint16_t n_path;
 	bool has_uri_port, observe, deregister, edhoc, request_hash, follow_up, silent_ok, needs_rewrite;
 	uint16_t content_format;
-	enum request_fault fault;
+	enum request_defect defect;
 };
 
 void classify_request(struct request_view *v, const struct msg *m);

@@ -5,7 +5,7 @@ enum { BY_TOKEN, BY_UP_MID, BY_FLOW, BY_DOWN_MID, INDEXES };
 
 const char *exchange_state_word(enum exchange_state s)
 {
-	static const char *const words[] = { "free", "waiting", "parked", "queued", "sent", "acknowledged", "answered",
+	static const char *const words[] = { "free", "waiting", "parked", "queued", "displaced", "sent", "acknowledged", "answered",
 					     "observing" };
 
 	return words[s];

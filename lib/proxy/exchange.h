@@ -15,6 +15,7 @@ enum exchange_state {
 	EXCHANGE_WAITING,   /* in the newcomers' queue */
 	EXCHANGE_PARKED,    /* its client has NSTART messages outstanding already */
 	EXCHANGE_QUEUED,    /* in a lane of the link, never sent */
+	EXCHANGE_DISPLACED, /* lost its place there */
 	EXCHANGE_SENT,      /* sent, nothing came back */
 	EXCHANGE_ACKED,     /* the device acknowledged; a separate response is due */
 	EXCHANGE_ANSWERED,  /* the response is held for proof, or sent as CON and not acknowledged */
@@ -47,6 +48,7 @@ struct exchange {
 	uint8_t notified; /* NON notifications since the last CON */
 	bool up_is_con, retransmit, unscheduled, proven;
 	bool acked;        /* the client got its empty ACK */
+	bool unacknowledged; /* our last CON to the client */
 	bool listening;    /* the client acknowledged our last CON: its address is its own */
 	bool observe;      /* asked for notifications */
 	bool has_oscore, has_echo, no_response;

@@ -1,25 +1,12 @@
 #include "proxy/proxy.h"
-#include "proxy/proxy_impl.h"
+#include "proxy/core.h"
+#include "proxy/ending.h"
 #include "proxy/reply.h"
 #include "proxy/request.h"
 #include "proxy/response.h"
 #include "proxy/snapshot.h"
 #include "proxy/upstream.h"
 #include "base/memory.h"
-
-#define X(name, word, text) [PROXY_FAULT_##name] = { word, text },
-static const struct {
-	const char *word, *text;
-} faults[] = { PROXY_FAULTS(X) };
-#undef X
-
-const char *proxy_fault_word(enum proxy_fault f) { return faults[f].word; }
-const char *proxy_fault_text(enum proxy_fault f) { return faults[f].text; }
-
-void proxy_count(struct proxy *p, enum proxy_fault f)
-{
-	p->faults[f]++;
-}
 
 static uint32_t pool_size(const struct proxy_config *cfg)
 {
@@ -100,41 +87,19 @@ void proxy_tap(struct proxy *p, const struct proxy_tap *tap)
 	p->tap = tap ? *tap : (struct proxy_tap){ .verdict = NULL };
 }
 
-const struct proxy_listen *proxy_listen_of(const struct proxy *p, const struct addr *local)
+/* The client proved its address: what was held for it goes out now. */
+static void release_held(struct proxy *p, const struct path *client, tstamp now)
 {
-	const struct proxy_listen *wildcard = &p->cfg.listens[0];
+	uint64_t flow = guard_flow(p->guard, &client->remote);
+	struct exchange *x, *next;
 
-	for (unsigned i = 0; i < PROXY_LISTENS; i++) {
-		const struct proxy_listen *l = &p->cfg.listens[i];
-
-		if (l->name[0] == '\0' || l->bind.port != local->port)
-			continue;
-		if (memcmp(l->bind.ip, local->ip, sizeof local->ip) == 0)
-			return l;
-		if (addr_is_unspecified(&l->bind))
-			wildcard = l;
+	if (p->holding == 0)
+		return;
+	for (x = exchange_of_flow(&p->exchanges, flow, NULL); x; x = next) {
+		next = exchange_of_flow(&p->exchanges, flow, x);
+		if (reply_release(p, x, now))
+			ending_drop(p, x, OUTCOME_NEUTRAL, now);
 	}
-	return wildcard;
-}
-
-const struct proxy_link *proxy_link_of(const struct proxy *p, uint8_t server)
-{
-	return &p->cfg.links[p->cfg.policy.servers[server].link];
-}
-
-void proxy_drop(struct proxy *p, struct exchange *x, enum guard_outcome outcome, tstamp now)
-{
-	uint64_t flow = x->flow;
-	uint8_t server = x->server;
-
-	guard_report(p->guard, x->ticket, outcome, now);
-	if (x->dedup)
-		dedup_answer(p->dedup, x->dedup, bytes_of(NULL, 0));
-	upstream_discard(p, x);
-	reply_discard(p, x);
-	dgram_give(&p->pool, x->long_token);
-	exchange_close(&p->exchanges, x);
-	upstream_unpark(p, flow, server, now);
 }
 
 /* Datagrams of clients that are neither requests nor answer one of our messages by number. */
@@ -147,14 +112,14 @@ static void client_empty(struct proxy *p, const struct path *from, const struct 
 		if (guard_may_reply(p->guard, &from->remote, now)) /* a ping */
 			reply_reset(p, from, m->mid);
 	} else if (x && m->type == MSG_RESET) { /* the client wants no more of this */
-		proxy_count(p, PROXY_FAULT_CLIENT_GONE);
-		proxy_drop(p, x, OUTCOME_NEUTRAL, now);
+		core_count(p, FAULT_CLIENT_GONE);
+		ending_drop(p, x, OUTCOME_NEUTRAL, now);
 	} else if (x && m->type == MSG_ACK) {
-		if (reply_acknowledged(p, x, now) && x->state == EXCHANGE_ANSWERED)
-			proxy_drop(p, x, OUTCOME_NEUTRAL, now);
+		if (reply_acknowledged(p, x, now))
+			ending_drop(p, x, OUTCOME_NEUTRAL, now);
 	} else if (m->type == MSG_RESET) {
 		if (guard_pong(p->guard, &from->remote, &from->local, m->mid, &again, now)) {
-			reply_release(p, from, now);
+			release_held(p, from, now);
 			request_resume(p, from, now);
 			if (again)
 				reply_ping_later(p, from, now);
@@ -170,14 +135,14 @@ static void receive_client(struct proxy *p, const struct path *from, struct byte
 	else if (msg_is_request(m) && (m->type == MSG_CON || m->type == MSG_NON))
 		request_receive(p, from, datagram, m, now);
 	else
-		proxy_count(p, msg_is_response(m) ? PROXY_FAULT_UNASKED : PROXY_FAULT_CODE); /* never answered */
+		core_count(p, msg_is_response(m) ? FAULT_UNASKED : FAULT_CODE); /* never answered */
 }
 
-static enum proxy_fault malformed(enum msg_error e)
+static enum fault malformed(enum msg_error e)
 {
-	static const enum proxy_fault by_error[MSG_ERRORS] = {
-		[MSG_SHORT] = PROXY_FAULT_SHORT,   [MSG_VERSION] = PROXY_FAULT_VERSION, [MSG_TOKEN] = PROXY_FAULT_TOKEN,
-		[MSG_OPTION] = PROXY_FAULT_OPTION, [MSG_MARKER] = PROXY_FAULT_MARKER,	[MSG_STUFFED] = PROXY_FAULT_STUFFED,
+	static const enum fault by_error[MSG_ERRORS] = {
+		[MSG_SHORT] = FAULT_SHORT,   [MSG_VERSION] = FAULT_VERSION, [MSG_TOKEN] = FAULT_TOKEN,
+		[MSG_OPTION] = FAULT_OPTION, [MSG_MARKER] = FAULT_MARKER,	[MSG_STUFFED] = FAULT_STUFFED,
 	};
 
 	return by_error[e];
@@ -191,11 +156,11 @@ void proxy_receive(struct proxy *p, const struct path *from, struct bytes datagr
 	p->received[from->leg]++;
 	p->received_bytes[from->leg] += datagram.len;
 	if (datagram.len > p->cfg.max_datagram)
-		proxy_count(p, PROXY_FAULT_LARGE);
+		core_count(p, FAULT_LARGE);
 	else if ((error = msg_parse(&m, datagram)) != MSG_OK)
-		proxy_count(p, malformed(error));
+		core_count(p, malformed(error));
 	else if (m.n_options > p->cfg.max_options)
-		proxy_count(p, PROXY_FAULT_OPTIONS);
+		core_count(p, FAULT_OPTIONS);
 	else if (from->leg == LEG_CLIENT)
 		receive_client(p, from, datagram, &m, now);
 	else
@@ -208,7 +173,7 @@ void proxy_unreachable(struct proxy *p, const struct path *to, tstamp now)
 		struct exchange *x = exchange_by_ref(&p->exchanges, i);
 
 		if (x && x->state == EXCHANGE_SENT && addr_equal(&p->cfg.servers[x->server].address, &to->remote))
-			request_failed(p, x, MSG_BAD_GATEWAY, PROXY_FAULT_UNREACHABLE, now);
+			ending_failed(p, x, MSG_BAD_GATEWAY, FAULT_UNREACHABLE, now);
 	}
 }
 
@@ -235,9 +200,11 @@ struct bytes proxy_transmit(struct proxy *p, struct path *to, tstamp now)
 
 	dgram_give(&p->pool, p->last);
 	p->last = NULL;
-	d = next_datagram(p, now);
-	if (!d)
-		return bytes_of(NULL, 0);
+	do {
+		d = next_datagram(p, now);
+		if (!d)
+			return bytes_of(NULL, 0);
+	} while (d->to.leg == LEG_DEVICE && !upstream_number(p, d, now));
 	*to = d->to;
 	p->sent[d->to.leg]++;
 	p->sent_bytes[d->to.leg] += d->len;
@@ -262,12 +229,13 @@ static void device_timer(struct proxy *p, struct exchange *x, tstamp now)
 	case EXCHANGE_SENT:
 		if (upstream_retransmit(p, x, now))
 			return;
-		request_timed_out(p, x, now);
+		ending_timed_out(p, x, now);
 		return;
-	case EXCHANGE_ACKED: request_timed_out(p, x, now); return;
+	case EXCHANGE_ACKED: ending_timed_out(p, x, now); return;
 	case EXCHANGE_OBSERVING:
-	case EXCHANGE_ANSWERED: proxy_drop(p, x, OUTCOME_NEUTRAL, now); return;
-	default: request_unavailable(p, x, PROXY_FAULT_LINK_WAIT, now); return;
+	case EXCHANGE_ANSWERED: ending_drop(p, x, OUTCOME_NEUTRAL, now); return;
+	case EXCHANGE_DISPLACED: ending_unavailable(p, x, FAULT_NO_ROOM, now); return;
+	default: ending_unavailable(p, x, FAULT_LINK_WAIT, now); return;
 	}
 }
 
@@ -280,8 +248,8 @@ static void exchange_timer(struct proxy *p, struct exchange *x, tstamp now)
 	} else if (tstamp_reached(x->client_at, now)) {
 		if (reply_retransmit(p, x, now))
 			return;
-		proxy_count(p, PROXY_FAULT_CLIENT_GONE);
-		proxy_drop(p, x, OUTCOME_NEUTRAL, now);
+		core_count(p, FAULT_CLIENT_GONE);
+		ending_drop(p, x, OUTCOME_NEUTRAL, now);
 	} else {
 		x->device_at = TSTAMP_NEVER;
 		exchange_arm(&p->exchanges, x);
@@ -318,10 +286,10 @@ void proxy_reconfigure(struct proxy *p, const struct proxy_config *cfg, tstamp n
 		struct exchange *x = exchange_by_ref(&p->exchanges, i);
 
 		if (x && !keeps_server(p, cfg, x->server))
-			request_unavailable(p, x, PROXY_FAULT_NO_TARGET, now);
+			ending_unavailable(p, x, FAULT_NO_TARGET, now);
 		x = exchange_by_ref(&p->exchanges, i);
 		if (x && !keeps_server(p, cfg, x->server))
-			proxy_drop(p, x, OUTCOME_CANCELLED, now);
+			ending_drop(p, x, OUTCOME_CANCELLED, now);
 	}
 	guard_retune(p->guard, &cfg->policy, now);
 	p->cfg = *cfg;
@@ -339,7 +307,7 @@ unsigned proxy_forget(struct proxy *p, const struct addr *who, tstamp now)
 		struct exchange *x = exchange_by_ref(&p->exchanges, i);
 
 		if (x && x->state == EXCHANGE_WAITING && addr_same_host(&x->client.remote, who)) {
-			request_unavailable(p, x, PROXY_FAULT_NO_ROOM, now);
+			ending_unavailable(p, x, FAULT_NO_ROOM, now);
 			n++;
 		}
 	}

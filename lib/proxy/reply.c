@@ -18,7 +18,7 @@ static struct dgram *blank(struct proxy *p, const struct path *to)
 	struct dgram *d = dgram_take(&p->pool);
 
 	if (!d) {
-		proxy_count(p, PROXY_FAULT_NO_ROOM);
+		core_count(p, FAULT_NO_ROOM);
 		return NULL;
 	}
 	d->to = *to;
@@ -184,11 +184,9 @@ static void begin_for(struct proxy *p, struct exchange *x, uint8_t code, bool co
 	bool piggyback = x->client_type == MSG_CON && !x->acked && x->state != EXCHANGE_OBSERVING;
 	uint16_t mid = x->client_mid;
 
-	if (!piggyback) {
-		/* that of a CON is random: its acknowledgement proves return-routability as a pong does */
+	/* that of a CON is random: its acknowledgement proves return-routability as a pong does */
+	if (!piggyback)
 		mid = confirmable ? (uint16_t)rng_u64(p->rng) : next_mid(p, x->flow);
-		exchange_set_down_mid(&p->exchanges, x, mid);
-	}
 	msgbuf_begin(b, d->buf, DGRAM_MAX, piggyback ? MSG_ACK : confirmable ? MSG_CON : MSG_NON, code, mid,
 		     exchange_client_token(x));
 }
@@ -202,6 +200,7 @@ static bool is_confirmable(const struct dgram *d)
 static void expect_ack(struct proxy *p, struct exchange *x, struct dgram *d, tstamp now)
 {
 	x->down = d;
+	x->unacknowledged = true;
 	x->client_at = tstamp_add(now, retransmit_start(&x->down_timer, &client_params, (uint32_t)rng_u64(p->rng)));
 	exchange_arm(&p->exchanges, x);
 	send_copy(p, d);
@@ -216,6 +215,8 @@ static void count_answer(struct proxy *p, const struct exchange *x, uint8_t code
 
 static void deliver(struct proxy *p, struct exchange *x, struct dgram *d, tstamp now)
 {
+	if ((d->buf[0] >> 4 & 3) != MSG_ACK) /* what the client may acknowledge or reset */
+		exchange_set_down_mid(&p->exchanges, x, (uint16_t)(d->buf[2] << 8 | d->buf[3]));
 	if (x->dedup) {
 		/* a second copy of the request is answered with the same bytes (RFC 7252 §4.2) */
 		dedup_answer(p->dedup, x->dedup, dgram_bytes(d));
@@ -257,7 +258,7 @@ void reply_ask(struct proxy *p, struct exchange *x, tstamp now)
 
 static void hold(struct proxy *p, struct exchange *x, struct dgram *d, tstamp now)
 {
-	proxy_count(p, PROXY_FAULT_UNPROVEN);
+	core_count(p, FAULT_UNPROVEN);
 	x->down = d;
 	p->holding++;
 	if (x->state != EXCHANGE_OBSERVING) {
@@ -326,7 +327,7 @@ void reply_forward(struct proxy *p, struct exchange *x, const struct msg *respon
 		tail.len = (size_t)(response->payload.ptr + response->payload.len - tail.ptr);
 	if (head.len == 0 || head.len + tail.len > DGRAM_MAX) {
 		dgram_give(&p->pool, d);
-		proxy_count(p, PROXY_FAULT_NO_ROOM);
+		core_count(p, FAULT_NO_ROOM);
 		return;
 	}
 	if (tail.len)
@@ -334,41 +335,30 @@ void reply_forward(struct proxy *p, struct exchange *x, const struct msg *respon
 	deliver_or_hold(p, x, d, bytes_of(d->buf, head.len + tail.len), now);
 }
 
-void reply_release_one(struct proxy *p, struct exchange *x, tstamp now)
+bool reply_release(struct proxy *p, struct exchange *x, tstamp now)
 {
 	struct dgram *d = x->down;
 
 	if (!d || x->client_at != TSTAMP_NEVER || !may_amplify(p, x, d->len, now))
-		return;
+		return false;
 	x->down = NULL;
 	p->holding--;
 	deliver(p, x, d, now);
-	if (x->state == EXCHANGE_ANSWERED && !x->down)
-		proxy_drop(p, x, OUTCOME_NEUTRAL, now);
-}
-
-void reply_release(struct proxy *p, const struct path *client, tstamp now)
-{
-	uint64_t flow = guard_flow(p->guard, &client->remote);
-	struct exchange *x = NULL, *next;
-
-	if (p->holding == 0)
-		return;
-	for (x = exchange_of_flow(&p->exchanges, flow, NULL); x; x = next) {
-		next = exchange_of_flow(&p->exchanges, flow, x);
-		reply_release_one(p, x, now);
-	}
+	return x->state == EXCHANGE_ANSWERED && !x->down;
 }
 
 bool reply_acknowledged(struct proxy *p, struct exchange *x, tstamp now)
 {
-	if (x->client_at == TSTAMP_NEVER)
+	if (!x->unacknowledged)
 		return false;
+	x->unacknowledged = false;
 	x->listening = true;
 	guard_heard(p->guard, &x->client.remote, now);
-	reply_discard(p, x);
+	if (x->client_at != TSTAMP_NEVER)
+		reply_discard(p, x);
 	exchange_arm(&p->exchanges, x);
-	return true;
+	reply_release(p, x, now); /* what came meanwhile */
+	return x->state == EXCHANGE_ANSWERED && !x->down;
 }
 
 bool reply_retransmit(struct proxy *p, struct exchange *x, tstamp now)

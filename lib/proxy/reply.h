@@ -1,7 +1,7 @@
 /* reply: everything that goes towards clients: refusals, challenges, responses, acknowledgements. */
 #ifndef REPLY_H
 #define REPLY_H
-#include "proxy/proxy_impl.h"
+#include "proxy/core.h"
 
 /* To whom, for a request that has no exchange. */
 struct reply_to {
@@ -35,12 +35,11 @@ void reply_failure(struct proxy *p, struct exchange *x, uint8_t code, uint32_t m
  * sent it as CON. It is held when the address is unproven and it would amplify (I3).
  */
 void reply_forward(struct proxy *p, struct exchange *x, const struct msg *response, bool confirmable, tstamp now);
-/* The client proved its address: what was held for it goes out now. */
-void reply_release(struct proxy *p, const struct path *client, tstamp now);
-void reply_release_one(struct proxy *p, struct exchange *x, tstamp now);
+/* What was held for x's client goes out, if it may now. True: that was the last of x, which may be dropped. */
+bool reply_release(struct proxy *p, struct exchange *x, tstamp now);
 /* Forgets what is held or unacknowledged towards the client. */
 void reply_discard(struct proxy *p, struct exchange *x);
-/* The client acknowledged the CON it was sent. False: none was outstanding. */
+/* The client acknowledged the last CON it was sent. True: that was the last of x, which may be dropped. */
 bool reply_acknowledged(struct proxy *p, struct exchange *x, tstamp now);
 /* The client's own CON (response) timer of x fired. False: the client is gone. */
 bool reply_retransmit(struct proxy *p, struct exchange *x, tstamp now);

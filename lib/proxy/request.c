@@ -1,6 +1,7 @@
 #include "proxy/request.h"
 #include "coap/option.h"
 #include "proxy/classify.h"
+#include "proxy/ending.h"
 #include "proxy/reply.h"
 #include "proxy/target.h"
 #include "proxy/upstream.h"
@@ -44,13 +45,13 @@ static bool absorb_duplicate(struct proxy *p, const struct request *rq, tstamp n
 	switch (dedup_find(p->dedup, rq->dedup, now, &ref, &reply)) {
 	case DEDUP_NEW: return false;
 	case DEDUP_ANSWERED:
-		proxy_count(p, PROXY_FAULT_DUPLICATE);
+		core_count(p, FAULT_DUPLICATE);
 		if (reply.len && may_repeat(p, rq, reply.len, now))
 			reply_again(p, rq->from, reply);
 		return true;
 	case DEDUP_PENDING: break;
 	}
-	proxy_count(p, PROXY_FAULT_DUPLICATE);
+	core_count(p, FAULT_DUPLICATE);
 	x = exchange_by_ref(&p->exchanges, ref);
 	if (!x || x->dedup != rq->dedup)
 		return true;
@@ -59,7 +60,8 @@ static bool absorb_duplicate(struct proxy *p, const struct request *rq, tstamp n
 		reply_acknowledge(p, x);
 	else if (x->down && x->client_at == TSTAMP_NEVER)
 		reply_ask(p, x, now);
-	reply_release_one(p, x, now);
+	if (reply_release(p, x, now))
+		ending_drop(p, x, OUTCOME_NEUTRAL, now);
 	return true;
 }
 
@@ -76,11 +78,11 @@ static void tap(const struct proxy *p, const struct request *rq, const struct ve
 			       verdict_action_word(v->action), verdict_reason_word(v->reason), now);
 }
 
-static void refuse(struct proxy *p, const struct request *rq, uint8_t code, enum proxy_fault why, tstamp now)
+static void refuse(struct proxy *p, const struct request *rq, uint8_t code, enum fault why, tstamp now)
 {
-	proxy_count(p, why);
+	core_count(p, why);
 	if (p->tap.verdict)
-		p->tap.verdict(p->tap.arg, rq->from, "-", "-", "drop", proxy_fault_word(why), now);
+		p->tap.verdict(p->tap.arg, rq->from, "-", "-", "drop", fault_word(why), now);
 	if (!may_answer(p, rq, now))
 		return;
 	if (code == MSG_HOP_LIMIT)
@@ -91,11 +93,11 @@ static void refuse(struct proxy *p, const struct request *rq, uint8_t code, enum
 
 static bool is_faulty(struct proxy *p, const struct request *rq, tstamp now)
 {
-	switch (rq->view.fault) {
-	case FAULT_NONE: return false;
-	case FAULT_BAD_OPTION: refuse(p, rq, MSG_BAD_OPTION, PROXY_FAULT_BAD_OPTION, now); break;
-	case FAULT_BAD_REQUEST: refuse(p, rq, MSG_BAD_REQUEST, PROXY_FAULT_BAD_OPTION, now); break;
-	case FAULT_HOP_LIMIT: refuse(p, rq, MSG_HOP_LIMIT, PROXY_FAULT_HOP_LIMIT, now); break;
+	switch (rq->view.defect) {
+	case DEFECT_NONE: return false;
+	case DEFECT_BAD_OPTION: refuse(p, rq, MSG_BAD_OPTION, FAULT_BAD_OPTION, now); break;
+	case DEFECT_BAD_REQUEST: refuse(p, rq, MSG_BAD_REQUEST, FAULT_BAD_OPTION, now); break;
+	case DEFECT_HOP_LIMIT: refuse(p, rq, MSG_HOP_LIMIT, FAULT_HOP_LIMIT, now); break;
 	}
 	return true;
 }
@@ -176,7 +178,7 @@ static void take_over_observation(struct proxy *p, struct exchange *x, const str
 	if (!old)
 		return;
 	exchange_adopt_token(&p->exchanges, x, old);
-	proxy_drop(p, old, OUTCOME_NEUTRAL, now);
+	ending_drop(p, old, OUTCOME_NEUTRAL, now);
 }
 
 static struct target_edits edits(const struct proxy *p, struct exchange *x, const struct request *rq, tstamp now)
@@ -199,7 +201,7 @@ static struct target_edits edits(const struct proxy *p, struct exchange *x, cons
 static struct exchange *open_exchange(struct proxy *p, const struct request *rq, const struct verdict *v, tstamp now)
 {
 	struct exchange *x = exchange_open(&p->exchanges, rq->from, rq->flow, p->rng);
-	enum upstream_result built = UPSTREAM_NO_ROOM;
+	bool built = false;
 	struct target_edits e;
 
 	if (x) {
@@ -208,16 +210,16 @@ static struct exchange *open_exchange(struct proxy *p, const struct request *rq,
 		if (keep_token(p, x, rq->msg->token)) {
 			take_over_observation(p, x, rq, now);
 			e = edits(p, x, rq, now);
-			built = upstream_build(p, x, &rq->target, &rq->view, &e, now);
+			built = upstream_build(p, x, &rq->target, &rq->view, &e);
 		}
-		if (built == UPSTREAM_OK)
+		if (built)
 			return x;
 		x->dedup = 0;
-		proxy_drop(p, x, OUTCOME_CANCELLED, now);
+		ending_drop(p, x, OUTCOME_CANCELLED, now);
 	} else {
 		guard_report(p->guard, v->ticket, OUTCOME_CANCELLED, now);
 	}
-	refuse(p, rq, MSG_UNAVAILABLE, built == UPSTREAM_MID_SPENT ? PROXY_FAULT_MID_SPENT : PROXY_FAULT_NO_ROOM, now);
+	refuse(p, rq, MSG_UNAVAILABLE, FAULT_NO_ROOM, now);
 	return NULL;
 }
 
@@ -239,7 +241,7 @@ static void forward(struct proxy *p, const struct request *rq, const struct verd
 		return;
 	remember(p, rq, x, now);
 	if (!upstream_submit(p, x, now))
-		request_unavailable(p, x, PROXY_FAULT_NO_ROOM, now);
+		ending_unavailable(p, x, FAULT_NO_ROOM, now);
 }
 
 static void queue(struct proxy *p, const struct request *rq, const struct verdict *v, tstamp now)
@@ -254,12 +256,12 @@ static void queue(struct proxy *p, const struct request *rq, const struct verdic
 	x->device_at = tstamp_add(now, PROXY_PATIENCE);
 	exchange_arm(&p->exchanges, x);
 	if (!guard_enqueue(p->guard, v, exchange_ref(&p->exchanges, x), &evicted, now)) {
-		request_unavailable(p, x, PROXY_FAULT_NO_ROOM, now);
+		ending_unavailable(p, x, FAULT_NO_ROOM, now);
 		return;
 	}
 	loser = exchange_by_ref(&p->exchanges, evicted);
 	if (loser)
-		request_unavailable(p, loser, PROXY_FAULT_NO_ROOM, now);
+		ending_unavailable(p, loser, FAULT_NO_ROOM, now);
 }
 
 static struct proxy_hold *find_hold(struct proxy *p, uint64_t flow, tstamp now)
@@ -346,7 +348,7 @@ static void act(struct proxy *p, struct request *rq, const struct verdict *v, ts
 
 void request_receive(struct proxy *p, const struct path *from, struct bytes datagram, const struct msg *m, tstamp now)
 {
-	struct request rq = { .from = from, .msg = m, .datagram = datagram, .listen = proxy_listen_of(p, &from->local) };
+	struct request rq = { .from = from, .msg = m, .datagram = datagram, .listen = core_listen(p, &from->local) };
 	struct verdict v;
 
 	rq.flow = guard_flow(p->guard, &from->remote);
@@ -359,7 +361,7 @@ void request_receive(struct proxy *p, const struct path *from, struct bytes data
 		return;
 	rq.target = target_resolve(&p->cfg, &rq.view, rq.listen, &from->local);
 	if (rq.target.server == PROXY_NO_SERVER) {
-		refuse(p, &rq, rq.target.code, PROXY_FAULT_NO_TARGET, now);
+		refuse(p, &rq, rq.target.code, FAULT_NO_TARGET, now);
 		return;
 	}
 	gather_facts(&rq);
@@ -373,38 +375,5 @@ void request_receive(struct proxy *p, const struct path *from, struct bytes data
 void request_launch(struct proxy *p, struct exchange *x, tstamp now)
 {
 	if (!upstream_submit(p, x, now))
-		request_unavailable(p, x, PROXY_FAULT_NO_ROOM, now);
-}
-
-static void fail(struct proxy *p, struct exchange *x, uint8_t code, enum proxy_fault why, enum guard_outcome outcome,
-		 tstamp now)
-{
-	bool observing = x->state == EXCHANGE_OBSERVING;
-
-	proxy_count(p, why);
-	if (x->state == EXCHANGE_WAITING)
-		guard_withdraw(p->guard, exchange_ref(&p->exchanges, x));
-	guard_report(p->guard, x->ticket, outcome, now);
-	upstream_settled(p, x, now);
-	if (!x->no_response)
-		reply_failure(p, x, code, 60, now);
-	if (!x->down)
-		proxy_drop(p, x, outcome, now);
-	else if (!observing)
-		exchange_set_state(&p->exchanges, x, EXCHANGE_ANSWERED);
-}
-
-void request_unavailable(struct proxy *p, struct exchange *x, enum proxy_fault why, tstamp now)
-{
-	fail(p, x, MSG_UNAVAILABLE, why, OUTCOME_CANCELLED, now);
-}
-
-void request_timed_out(struct proxy *p, struct exchange *x, tstamp now)
-{
-	fail(p, x, MSG_GATEWAY_TIMEOUT, PROXY_FAULT_DEVICE_SILENT, x->no_response ? OUTCOME_NEUTRAL : OUTCOME_SILENT, now);
-}
-
-void request_failed(struct proxy *p, struct exchange *x, uint8_t code, enum proxy_fault why, tstamp now)
-{
-	fail(p, x, code, why, OUTCOME_NEUTRAL, now);
+		ending_unavailable(p, x, FAULT_NO_ROOM, now);
 }

@@ -1,7 +1,7 @@
 #include "proxy/response.h"
 #include "proxy/classify.h"
+#include "proxy/ending.h"
 #include "proxy/reply.h"
-#include "proxy/request.h"
 #include "proxy/upstream.h"
 
 #define OBSERVATION_IDLE (25 * TSTAMP_HOUR) /* a CON at least every 24 h (RFC 7641 §4.5) */
@@ -31,7 +31,7 @@ static void reset(struct proxy *p, uint8_t server, uint16_t mid, tstamp now)
 	struct exchange *x = exchange_by_up_mid(&p->exchanges, server, mid);
 
 	if (x && (x->state == EXCHANGE_SENT || x->state == EXCHANGE_ACKED))
-		request_failed(p, x, MSG_BAD_GATEWAY, PROXY_FAULT_DEVICE_RESET, now);
+		ending_failed(p, x, MSG_BAD_GATEWAY, FAULT_DEVICE_RESET, now);
 }
 
 static struct exchange *match(const struct proxy *p, uint8_t server, const struct msg *m)
@@ -52,7 +52,7 @@ static uint64_t dedup_key(uint8_t server, enum path_channel channel, uint16_t mi
 /* Acknowledges a CON of the device. False: seen before, and acknowledged again. */
 static bool acknowledge(struct proxy *p, uint8_t server, enum path_channel channel, uint16_t mid, tstamp now)
 {
-	const struct retransmit_params *params = &proxy_link_of(p, server)->retransmit;
+	const struct retransmit_params *params = &core_link(p, server)->retransmit;
 	uint64_t key = dedup_key(server, channel, mid);
 	struct bytes reply;
 	uint32_t ref;
@@ -83,7 +83,7 @@ static void settle_first(struct proxy *p, struct exchange *x, const struct msg *
 	} else if (x->down) {
 		exchange_set_state(&p->exchanges, x, EXCHANGE_ANSWERED);
 	} else {
-		proxy_drop(p, x, OUTCOME_NEUTRAL, now);
+		ending_drop(p, x, OUTCOME_NEUTRAL, now);
 	}
 }
 
@@ -99,7 +99,7 @@ static void notify(struct proxy *p, struct exchange *x, const struct msg *m, boo
 		x->device_at = tstamp_add(now, PROXY_PATIENCE);
 		exchange_arm(&p->exchanges, x);
 	} else {
-		proxy_drop(p, x, OUTCOME_NEUTRAL, now);
+		ending_drop(p, x, OUTCOME_NEUTRAL, now);
 	}
 }
 
@@ -109,7 +109,7 @@ static void unmatched(struct proxy *p, uint8_t server, enum path_channel channel
 	struct bytes reply;
 	uint32_t ref;
 
-	proxy_count(p, PROXY_FAULT_UNASKED);
+	core_count(p, FAULT_UNASKED);
 	/* "acknowledge each duplicate copy of a Confirmable message using the same Acknowledgement" (RFC 7252 §4.2) */
 	if (m->type == MSG_CON && dedup_find(p->dedup, dedup_key(server, channel, m->mid), now, &ref, &reply) != DEDUP_NEW)
 		upstream_empty(p, server, channel, MSG_ACK, m->mid, now);
@@ -129,7 +129,7 @@ static void answered(struct proxy *p, uint8_t server, enum path_channel channel,
 	if (m->type == MSG_CON && !acknowledge(p, server, channel, m->mid, now))
 		return;
 	if (!forwardable)
-		request_failed(p, x, MSG_BAD_GATEWAY, PROXY_FAULT_UNFORWARDABLE, now);
+		ending_failed(p, x, MSG_BAD_GATEWAY, FAULT_UNFORWARDABLE, now);
 	else if (x->state == EXCHANGE_OBSERVING)
 		notify(p, x, m, observing, now);
 	else
@@ -142,7 +142,7 @@ void response_receive(struct proxy *p, const struct path *from, const struct msg
 	uint8_t server = server_at(p, &from->remote);
 
 	if (server == PROXY_NO_SERVER) {
-		proxy_count(p, PROXY_FAULT_UNASKED);
+		core_count(p, FAULT_UNASKED);
 	} else if (m->code == MSG_EMPTY) {
 		if (m->type == MSG_ACK)
 			acknowledged(p, server, m->mid, now);
@@ -153,7 +153,7 @@ void response_receive(struct proxy *p, const struct path *from, const struct msg
 	} else if (msg_is_response(m) && m->type != MSG_RESET) {
 		answered(p, server, channel, m, now);
 	} else {
-		proxy_count(p, PROXY_FAULT_CODE);
+		core_count(p, FAULT_CODE);
 		if (m->type == MSG_CON) /* requests of devices are not forwarded yet */
 			upstream_empty(p, server, channel, MSG_RESET, m->mid, now);
 	}

@@ -1,5 +1,5 @@
 #include "proxy/snapshot.h"
-#include "proxy/proxy_impl.h"
+#include "proxy/core.h"
 #include <stdio.h>
 
 static struct snapshot_cell text(const char *t) { return (struct snapshot_cell){ CELL_TEXT, t, 0 }; }
@@ -125,10 +125,10 @@ void snapshot_counters(const struct proxy *p, const struct snapshot_sink *sink, 
 					    text(verdict_reason_word((enum verdict_reason)r)), count(s.verdicts[a][r]),
 					    text(verdict_reason_text((enum verdict_reason)r)));
 	}
-	for (unsigned f = 0; f < PROXY_FAULT_COUNT; f++)
+	for (unsigned f = 0; f < FAULT_COUNT; f++)
 		if (p->faults[f])
-			ROW(sink, text("-"), text("drop"), text(proxy_fault_word((enum proxy_fault)f)), count(p->faults[f]),
-			    text(proxy_fault_text((enum proxy_fault)f)));
+			ROW(sink, text("-"), text("drop"), text(fault_word((enum fault)f)), count(p->faults[f]),
+			    text(fault_text((enum fault)f)));
 }
 
 static void say(const struct snapshot_sink *sink, const char *topic, const char *sentence)
@@ -312,8 +312,8 @@ static void metrics_faults(const struct proxy *p, const struct snapshot_metrics 
 {
 	char labels[64];
 
-	for (unsigned f = 0; f < PROXY_FAULT_COUNT; f++) {
-		snprintf(labels, sizeof labels, "reason=\"%s\"", proxy_fault_word((enum proxy_fault)f));
+	for (unsigned f = 0; f < FAULT_COUNT; f++) {
+		snprintf(labels, sizeof labels, "reason=\"%s\"", fault_word((enum fault)f));
 		sample(m, "coapguard_faults_total", "counter", "Messages that went no further, by what was wrong.", labels,
 		       (double)p->faults[f]);
 	}

@@ -1,9 +1,16 @@
 #include "proxy/upstream.h"
-#include "proxy/request.h"
 
 static uint64_t exchange_lifetime(const struct proxy *p, uint8_t server)
 {
-	return retransmit_exchange_lifetime(&proxy_link_of(p, server)->retransmit);
+	return retransmit_exchange_lifetime(&core_link(p, server)->retransmit);
+}
+
+/* How long a device may take that is asked once: as long as if it were asked again and again. */
+static uint64_t patience(const struct proxy *p, uint8_t server)
+{
+	uint64_t wait = retransmit_wait(&core_link(p, server)->retransmit);
+
+	return wait < PROXY_PATIENCE ? wait : PROXY_PATIENCE;
 }
 
 static struct dgram *blank(struct proxy *p, uint8_t server, enum path_channel channel)
@@ -11,7 +18,7 @@ static struct dgram *blank(struct proxy *p, uint8_t server, enum path_channel ch
 	struct dgram *d = dgram_take(&p->pool);
 
 	if (!d) {
-		proxy_count(p, PROXY_FAULT_NO_ROOM);
+		core_count(p, FAULT_NO_ROOM);
 		return NULL;
 	}
 	d->to = (struct path){ .leg = LEG_DEVICE, .remote = p->cfg.servers[server].address };
@@ -21,37 +28,30 @@ static struct dgram *blank(struct proxy *p, uint8_t server, enum path_channel ch
 	return d;
 }
 
-enum upstream_result upstream_build(struct proxy *p, struct exchange *x, const struct target *t, const struct request_view *v,
-				    const struct target_edits *e, tstamp now)
+bool upstream_build(struct proxy *p, struct exchange *x, const struct target *t, const struct request_view *v,
+		    const struct target_edits *e)
 {
 	struct dgram *d = blank(p, x->server, x->has_oscore ? CHANNEL_OSCORE : CHANNEL_PLAIN);
 	struct bytes end;
 	struct msgbuf b;
-	uint64_t wait;
-	uint16_t mid;
 
 	if (!d)
-		return UPSTREAM_NO_ROOM;
-	if (!mid_next(&p->mids[x->server], exchange_lifetime(p, x->server), now, &mid, &wait)) {
-		dgram_give(&p->pool, d);
-		return UPSTREAM_MID_SPENT;
-	}
+		return false;
 	x->up_is_con = v->msg->type == MSG_CON;
-	msgbuf_begin(&b, d->buf, DGRAM_MAX, x->up_is_con ? MSG_CON : MSG_NON, v->msg->code, mid,
+	msgbuf_begin(&b, d->buf, DGRAM_MAX, x->up_is_con ? MSG_CON : MSG_NON, v->msg->code, 0,
 		     bytes_of(x->token, sizeof x->token));
 	target_rewrite(t, v, e, &b);
 	end = msgbuf_end(&b);
 	if (end.len == 0) {
 		dgram_give(&p->pool, d);
-		return UPSTREAM_NO_ROOM;
+		return false;
 	}
 	d->len = (uint16_t)end.len;
 	d->owner = exchange_ref(&p->exchanges, x);
 	d->lane = x->lane;
 	d->flow = x->flow;
 	x->up = d;
-	exchange_set_up_mid(&p->exchanges, x, mid);
-	return UPSTREAM_OK;
+	return true;
 }
 
 /* NSTART (RFC 7252 §4.7), per client and device: one that waits in vain delays nobody else. */
@@ -64,15 +64,23 @@ static bool must_park(const struct proxy *p, const struct exchange *x)
 	for (const struct exchange *y = NULL; (y = exchange_of_flow(&p->exchanges, x->flow, y));)
 		outstanding += y != x && y->server == x->server && y->up_is_con &&
 			       (y->state == EXCHANGE_SENT || y->state == EXCHANGE_QUEUED);
-	return outstanding >= proxy_link_of(p, x->server)->nstart;
+	return outstanding >= core_link(p, x->server)->nstart;
 }
 
-static void fail_displaced(struct proxy *p, struct dgram *d, tstamp now)
+/* Lost its place in the link: answered 5.03 as soon as time passes. */
+static void displace(struct proxy *p, struct exchange *x, tstamp now)
+{
+	exchange_set_state(&p->exchanges, x, EXCHANGE_DISPLACED);
+	x->device_at = now;
+	exchange_arm(&p->exchanges, x);
+}
+
+static void displace_datagram(struct proxy *p, struct dgram *d, tstamp now)
 {
 	struct exchange *x = exchange_by_ref(&p->exchanges, d->owner);
 
 	if (x && x->up == d)
-		request_unavailable(p, x, PROXY_FAULT_NO_ROOM, now);
+		displace(p, x, now);
 	else
 		dgram_give(&p->pool, d);
 }
@@ -88,7 +96,7 @@ static bool enter_link(struct proxy *p, struct exchange *x, tstamp now)
 	if (!linksched_push(p->links[p->cfg.policy.servers[x->server].link], x->up, now, &dropped))
 		return false;
 	if (dropped)
-		fail_displaced(p, dropped, now);
+		displace_datagram(p, dropped, now);
 	return true;
 }
 
@@ -97,11 +105,30 @@ bool upstream_submit(struct proxy *p, struct exchange *x, tstamp now)
 	bool park = must_park(p, x);
 
 	exchange_set_state(&p->exchanges, x, park ? EXCHANGE_PARKED : EXCHANGE_QUEUED);
-	x->device_at = tstamp_add(now, proxy_link_of(p, x->server)->queue_wait);
+	x->device_at = tstamp_add(now, core_link(p, x->server)->queue_wait);
 	exchange_arm(&p->exchanges, x);
 	if (park)
 		return true;
 	return enter_link(p, x, now);
+}
+
+bool upstream_number(struct proxy *p, struct dgram *d, tstamp now)
+{
+	struct exchange *x = exchange_by_ref(&p->exchanges, d->owner);
+	uint64_t wait;
+	uint16_t mid;
+
+	if (!x || x->up != d || x->state != EXCHANGE_QUEUED) /* an ACK or RST, or sent before */
+		return true;
+	if (!mid_next(&p->mids[x->server], exchange_lifetime(p, x->server), now, &mid, &wait)) {
+		core_count(p, FAULT_MID_SPENT);
+		displace(p, x, now);
+		return false;
+	}
+	d->buf[2] = (uint8_t)(mid >> 8);
+	d->buf[3] = (uint8_t)mid;
+	exchange_set_up_mid(&p->exchanges, x, mid);
+	return true;
 }
 
 bool upstream_sent(struct proxy *p, struct dgram *d, tstamp now)
@@ -112,7 +139,7 @@ bool upstream_sent(struct proxy *p, struct dgram *d, tstamp now)
 		return false;
 	if (x->state == EXCHANGE_QUEUED) {
 		exchange_set_state(&p->exchanges, x, EXCHANGE_SENT);
-		retransmit_start(&x->up_timer, &proxy_link_of(p, x->server)->retransmit, (uint32_t)rng_u64(p->rng));
+		retransmit_start(&x->up_timer, &core_link(p, x->server)->retransmit, (uint32_t)rng_u64(p->rng));
 	}
 	if (x->up_is_con && x->retransmit) {
 		x->device_at = tstamp_min(tstamp_add(now, x->up_timer.timeout), tstamp_add(x->opened, PROXY_PATIENCE));
@@ -121,7 +148,7 @@ bool upstream_sent(struct proxy *p, struct dgram *d, tstamp now)
 	}
 	x->up = NULL;
 	d->owner = DGRAM_UNOWNED;
-	x->device_at = tstamp_add(x->opened, PROXY_PATIENCE);
+	x->device_at = tstamp_add(x->opened, patience(p, x->server));
 	exchange_arm(&p->exchanges, x);
 	return false;
 }
@@ -132,9 +159,9 @@ bool upstream_retransmit(struct proxy *p, struct exchange *x, tstamp now)
 
 	if (!x->up || x->up->queued || tstamp_since(x->opened, now) >= PROXY_PATIENCE)
 		return false;
-	if (!retransmit_next(&x->up_timer, &proxy_link_of(p, x->server)->retransmit, &timeout))
+	if (!retransmit_next(&x->up_timer, &core_link(p, x->server)->retransmit, &timeout))
 		return false;
-	x->device_at = tstamp_add(now, proxy_link_of(p, x->server)->queue_wait);
+	x->device_at = tstamp_add(now, core_link(p, x->server)->queue_wait);
 	exchange_arm(&p->exchanges, x);
 	return enter_link(p, x, now);
 }
@@ -162,7 +189,7 @@ void upstream_unpark(struct proxy *p, uint64_t flow, uint8_t server, tstamp now)
 		    (!oldest || y->opened <= oldest->opened)) /* the chain begins with the youngest */
 			oldest = y;
 	if (oldest && !must_park(p, oldest) && !upstream_submit(p, oldest, now)) /* else its wait goes on */
-		request_unavailable(p, oldest, PROXY_FAULT_NO_ROOM, now);
+		displace(p, oldest, now);
 }
 
 void upstream_settled(struct proxy *p, struct exchange *x, tstamp now)

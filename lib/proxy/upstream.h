@@ -1,14 +1,14 @@
 /* upstream: the device leg of an exchange: its message, its place in the link, its timers. */
 #ifndef UPSTREAM_H
 #define UPSTREAM_H
-#include "proxy/proxy_impl.h"
+#include "proxy/core.h"
 #include "proxy/target.h"
 
-enum upstream_result { UPSTREAM_OK, UPSTREAM_NO_ROOM, UPSTREAM_MID_SPENT };
-
-/* Builds the message for x->server; x keeps it. The token is x's own, the Message ID the device's next. */
-enum upstream_result upstream_build(struct proxy *p, struct exchange *x, const struct target *t, const struct request_view *v,
-				    const struct target_edits *e, tstamp now);
+/* Builds the message for x->server; x keeps it. The token is x's own. False: no room. */
+bool upstream_build(struct proxy *p, struct exchange *x, const struct target *t, const struct request_view *v,
+		    const struct target_edits *e);
+/* d is about to leave: a request gets its Message ID. False: none is free, it does not leave, its client gets 5.03. */
+bool upstream_number(struct proxy *p, struct dgram *d, tstamp now);
 /* Into the link, or parked while its client has NSTART messages outstanding. False: no room. */
 bool upstream_submit(struct proxy *p, struct exchange *x, tstamp now);
 /* d leaves for the device now; timers start. True: the exchange keeps d. */

@@ -19,7 +19,7 @@
  */
 #ifndef ENGINE_H
 #define ENGINE_H
-#include "proxy/proxy_impl.h"
+#include "proxy/core.h"
 
 struct engine_sent {
 	struct path to;

@@ -164,7 +164,7 @@ static void test_requests(void **state)
 		assert_non_null(vectors_text(c, "id", id, sizeof id));
 		assert_non_null(vectors_text(c, "verdict", verdict, sizeof verdict));
 		v = view(rq, &m);
-		assert_int_equal(v.fault, FAULT_NONE); /* a keyless forwarder passes all of them on */
+		assert_int_equal(v.defect, DEFECT_NONE); /* a keyless forwarder passes all of them on */
 		assert_non_null(v.oscore.ptr);
 		readable = classify_oscore(v.oscore, &kid, &context, &piv);
 		/* trackable: kid and Partial IV both read, and no byte of an unknown layout in between */
@@ -272,7 +272,7 @@ static void test_views(void **state)
 	v = view(msgtext_write("CON 0.01 0001 # Uri-Host:h Observe= Uri-Port=1633 Uri-Path:a Uri-Path:b Hop-Limit=05", buf,
 			       sizeof buf), &m);
 	assert_true(bytes_are(v.uri_host, "h") && v.observe && !v.deregister && v.has_uri_port && v.uri_port == 5683);
-	assert_true(v.n_path == 2 && v.hop_limit == 5 && v.fault == FAULT_NONE && !v.oscore.ptr && !v.echo.ptr);
+	assert_true(v.n_path == 2 && v.hop_limit == 5 && v.defect == DEFECT_NONE && !v.oscore.ptr && !v.echo.ptr);
 	v = view(msgtext_write("CON 0.02 0001 # Observe=01 OSCORE=0900 EDHOC= Block1=10 !x", buf, sizeof buf), &m);
 	assert_true(!v.observe && v.deregister && v.oscore.ptr && v.edhoc && v.follow_up);
 	v = view(msgtext_write("CON 0.02 0001 # Observe=02 OSCORE=0900 Block2=06 Block1=08 !x", buf, sizeof buf), &m);

@@ -94,7 +94,7 @@ static void test_unreachable(void **state)
 	engine_wait(e, TSTAMP_MS);
 	ENGINE_PLAY(e, "flush");
 	assert_int_equal(e->proxy->exchanges.count, 0);
-	assert_int_equal(e->proxy->faults[PROXY_FAULT_UNREACHABLE], 1);
+	assert_int_equal(e->proxy->faults[FAULT_UNREACHABLE], 1);
 	engine_stop(e);
 }
 

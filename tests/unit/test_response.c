@@ -238,7 +238,7 @@ static void test_response_options(void **state)
 		engine_line(e, "quiet");
 		engine_line(e, "wait 10ms");
 	}
-	assert_int_equal(e->proxy->faults[PROXY_FAULT_UNFORWARDABLE], 4);
+	assert_int_equal(e->proxy->faults[FAULT_UNFORWARDABLE], 4);
 	engine_stop(e);
 }
 

@@ -53,12 +53,12 @@ static void test_message_ids(void **state)
 		request[2] = (uint8_t)(i % 50000 >> 8);
 		request[3] = (uint8_t)(i % 50000);
 		engine_receive(e, &from, bytes_of(request, sizeof request));
-		e->now += TSTAMP_MS;
+		engine_wait(e, TSTAMP_MS);
 	}
 	assert_in_range(t->requests, 64000, 65536);
 	assert_int_equal(t->answered, t->requests);
 	assert_int_equal(t->unavailable + t->requests, 70000);
-	assert_int_equal(e->proxy->faults[PROXY_FAULT_MID_SPENT], t->unavailable);
+	assert_int_equal(e->proxy->faults[FAULT_MID_SPENT], t->unavailable);
 	engine_wait(e, 600 * TSTAMP_S);
 	memset(t, 0, sizeof *t);
 	for (unsigned i = 0; i < 100; i++) {
@@ -146,10 +146,11 @@ static void test_displaced(void **state)
 	e = engine_start(&c);
 	for (unsigned i = 0; i < 8; i++)
 		engine_line(e, "a> CON 0.01 %04x #%02x " GET, i, i);
+	engine_wait(e, TSTAMP_MS);
 	while (engine_take(e, "a"))
 		refused++;
 	assert_true(refused >= 2);
-	ENGINE_PLAY(e, "b> CON 0.01 0001 #01 " GET, "quiet b", "a< ACK 5.03 * #*");
+	ENGINE_PLAY(e, "b> CON 0.01 0001 #01 " GET, "wait 1ms", "quiet b", "a< ACK 5.03 * #*");
 	engine_stop(e);
 }
 

@@ -1,0 +1,28 @@
+#include "proxy/core.h"
+
+void core_count(struct proxy *p, enum fault f)
+{
+	p->faults[f]++;
+}
+
+const struct proxy_listen *core_listen(const struct proxy *p, const struct addr *local)
+{
+	const struct proxy_listen *wildcard = &p->cfg.listens[0];
+
+	for (unsigned i = 0; i < PROXY_LISTENS; i++) {
+		const struct proxy_listen *l = &p->cfg.listens[i];
+
+		if (l->name[0] == '\0' || l->bind.port != local->port)
+			continue;
+		if (memcmp(l->bind.ip, local->ip, sizeof local->ip) == 0)
+			return l;
+		if (addr_is_unspecified(&l->bind))
+			wildcard = l;
+	}
+	return wildcard;
+}
+
+const struct proxy_link *core_link(const struct proxy *p, uint8_t server)
+{
+	return &p->cfg.links[p->cfg.policy.servers[server].link];
+}

@@ -1,0 +1,61 @@
+/* core: everything the engine holds, in one struct that its rooms share; nobody else includes it. */
+#ifndef CORE_H
+#define CORE_H
+#include "coap/dedup.h"
+#include "coap/mid.h"
+#include "coap/msgbuf.h"
+#include "guard/guard.h"
+#include "guard/linksched.h"
+#include "proxy/exchange.h"
+#include "proxy/fault.h"
+#include "proxy/proxy.h"
+
+#define PROXY_FRAME     48               /* IPv6 and UDP header: frames, not datagrams, are compared (I3) */
+#define PROXY_UNPROVEN  136              /* bytes of CoAP that may go to an unproven address (RFC 9175 §2.4) */
+#define PROXY_PATIENCE  (93 * TSTAMP_S)  /* MAX_TRANSMIT_WAIT: no client waits longer for a first response */
+#define PROXY_ACK_DELAY (1500 * TSTAMP_MS) /* before a client's ACK_TIMEOUT of 2 s */
+#define PROXY_PING_GAP  (700 * TSTAMP_MS)  /* between the two pings of a proof */
+#define PROXY_HOLDS     64               /* requests that wait for the answer to a ping */
+#define PROXY_HOLD      (3 * TSTAMP_S)   /* then the client's own retransmission has to do */
+#define PROXY_PINGS     256              /* second pings under way */
+
+/* A datagram of a known relation that waits for the answer to a ping. */
+struct proxy_hold {
+	uint64_t flow;
+	struct path from;
+	struct dgram *datagram; /* NULL: free */
+	tstamp since;
+};
+
+struct proxy_ping {
+	struct path to;
+	tstamp at; /* 0: free */
+};
+
+struct proxy {
+	struct proxy_config cfg;
+	struct rng *rng;
+	struct guard *guard;
+	struct dedup *dedup;
+	struct dgram_pool pool;
+	struct exchange_table exchanges;
+	struct linksched *links[POLICY_LINKS];
+	struct mid_space mids[POLICY_SERVERS];
+	struct list outbox;  /* may go at once: towards clients, and to devices of mode open */
+	struct dgram *last;  /* given out by proxy_transmit, free at the next call */
+	struct proxy_ping pings[PROXY_PINGS];
+	tstamp next_ping;
+	struct proxy_hold holds[PROXY_HOLDS];
+	uint16_t down_mids[1024]; /* by client flow */
+	struct proxy_tap tap;
+	uint64_t faults[FAULT_COUNT];
+	uint64_t received[2], sent[2], received_bytes[2], sent_bytes[2]; /* by leg */
+	uint64_t answered[POLICY_SERVERS][3]; /* responses to clients: 2.xx, 4.xx, 5.xx */
+	uint32_t holding; /* exchanges whose response waits for a proof */
+};
+
+void core_count(struct proxy *p, enum fault f);
+/* Where a datagram to `local` was taken, exactly or at every address. */
+const struct proxy_listen *core_listen(const struct proxy *p, const struct addr *local);
+const struct proxy_link *core_link(const struct proxy *p, uint8_t server);
+#endif
