@@ -55,6 +55,8 @@ UNIT := \
 	addr bucket dgram heap siphash \
 	dedup hostile mid msg msgbuf option retransmit uri \
 	charges echo linksched newcomers ping ratelimit seqtrack tally \
+	budget guard guard_view identity inflight judge reach relation replies reputation settle standing \
+	classify exchange proxy reply request response snapshot target upstream \
 	answer config entropy log schema sockaddr systemd table tracer units
 
 .DEFAULT_GOAL := all

@@ -118,7 +118,7 @@ static void forget_server(struct guard *g, uint8_t server)
 		struct relation *rel = reputation_at(g->reputation, i);
 
 		if (rel && rel->server == server) {
-			seqtrack_forget(g->seqtrack, rel->key);
+			seqtrack_forget(g->seqtrack, reputation_key(g->reputation, rel));
 			reputation_remove(g->reputation, rel);
 		}
 	}
@@ -149,9 +149,16 @@ uint64_t guard_flow(const struct guard *g, const struct addr *client)
 	return identity_endpoint(&g->hash_key, client);
 }
 
-void guard_prefetch(const struct guard *g, const struct addr *client)
+void guard_identify(const struct guard *g, struct guard_request *rq)
 {
-	reach_prefetch(g->reach, guard_flow(g, client));
+	if (!rq->endpoint)
+		rq->endpoint = identity_endpoint(&g->hash_key, &rq->client);
+	reach_prefetch(g->reach, rq->endpoint);
+	if (!rq->trackable)
+		return;
+	rq->relation = identity_relation(&g->hash_key, rq->server, rq->kid, rq->kid_context);
+	reputation_prefetch(g->reputation, rq->relation);
+	seqtrack_prefetch(g->seqtrack, rq->relation);
 }
 
 static void remember_incident(struct guard *g, const struct guard_request *rq, const struct verdict *v, tstamp now)
@@ -164,9 +171,16 @@ static void remember_incident(struct guard *g, const struct guard_request *rq, c
 
 struct verdict guard_check(struct guard *g, const struct guard_request *rq, tstamp now)
 {
-	struct verdict v = judge_request(g, rq, now);
 	struct guard_server_state *s = &g->servers[rq->server];
+	struct guard_request identified;
+	struct verdict v;
 
+	if (!rq->endpoint) {
+		identified = *rq;
+		guard_identify(g, &identified);
+		rq = &identified;
+	}
+	v = judge_request(g, rq, now);
 	s->verdicts[v.action][v.reason]++;
 	if (v.action == VERDICT_FORWARD)
 		s->lanes[v.lane]++;
@@ -349,7 +363,7 @@ unsigned guard_forget(struct guard *g, const struct addr *host, tstamp now)
 		struct relation *rel = reputation_at(g->reputation, i);
 
 		if (rel && memcmp(rel->ip, host->ip, sizeof rel->ip) == 0) {
-			seqtrack_forget(g->seqtrack, rel->key);
+			seqtrack_forget(g->seqtrack, reputation_key(g->reputation, rel));
 			reputation_remove(g->reputation, rel);
 			n++;
 		}

@@ -33,6 +33,7 @@ struct guard_request {
 	struct bytes kid, kid_context; /* kid_context.ptr NULL: absent, which differs from empty */
 	uint64_t piv;
 	struct bytes echo; /* outer Echo; ptr NULL: absent */
+	uint64_t endpoint, relation; /* guard_identify's */
 };
 
 enum guard_outcome {
@@ -52,9 +53,13 @@ size_t guard_memory(const struct policy *policy, uint32_t requests);
 /* Takes new numbers over; what is known stays, but for servers that are no longer present. */
 void guard_retune(struct guard *g, const struct policy *policy, tstamp now);
 
+/*
+ * Fills in the keyed hashes of endpoint and, if trackable, relation, and fetches the records they name, so that a batch of
+ * requests waits for memory only once. rq->endpoint may be set to guard_flow(client) before; it is kept.
+ */
+void guard_identify(const struct guard *g, struct guard_request *rq);
+/* An rq that guard_identify has not seen is looked up all the same. */
 struct verdict guard_check(struct guard *g, const struct guard_request *rq, tstamp now);
-/* Looks the request's records up early, so that a batch waits for memory only once. */
-void guard_prefetch(const struct guard *g, const struct addr *client);
 
 /*
  * After a verdict QUEUE: waits under the name `ref`, below the `requests` of guard_create. False: no place (the ticket is closed). *evicted is the ref of a

@@ -16,7 +16,7 @@ static void copy_client(const struct guard *g, const struct relation *rel, struc
 	memcpy(out->kid, rel->kid, sizeof out->kid);
 	memcpy(out->endpoint.ip, rel->ip, sizeof rel->ip);
 	out->endpoint.port = rel->port;
-	seqtrack_highest(g->seqtrack, rel->key, &out->highest);
+	seqtrack_highest(g->seqtrack, reputation_key(g->reputation, rel), &out->highest);
 }
 
 bool guard_view_client(const struct guard *g, uint32_t *place, struct guard_client *out, tstamp now)

@@ -1,5 +1,4 @@
 #include "guard/judge.h"
-#include "guard/identity.h"
 
 /* What is known when the judging begins; filled once, read by every step below. */
 struct bench {
@@ -26,7 +25,7 @@ static void take_proof(struct guard *g, struct bench *b)
 {
 	const struct guard_request *rq = b->rq;
 
-	b->endpoint = identity_endpoint(&g->hash_key, &rq->client);
+	b->endpoint = rq->endpoint;
 	b->reach = reach_find(g->reach, b->endpoint, g->policy.echo_validity, b->now);
 	b->echo = ECHO_FOREIGN;
 	if (rq->echo.ptr) {
@@ -49,7 +48,7 @@ static void take_identity(struct guard *g, struct bench *b)
 	b->finding = SEQ_NEW;
 	if (!rq->trackable)
 		return;
-	b->key = identity_relation(&g->hash_key, rq->server, rq->kid, rq->kid_context);
+	b->key = rq->relation;
 	b->finding = seqtrack_judge(g->seqtrack, b->key, rq->piv, g->policy.plausible_jump, g->policy.window,
 				    g->policy.sequence_idle, b->now);
 	rel = b->relation = reputation_find(g->reputation, b->key, g->policy.lifetime, b->now);
@@ -87,7 +86,7 @@ static bool ping_serves(const struct guard *g, const struct bench *b)
 
 	if (!b->rq->confirmable || b->reach.wary)
 		return false;
-	if (ratelimit_load(g->guesses, &b->rq->client, b->now) >= 1000)
+	if (g->pongs_wrong && ratelimit_load(g->guesses, &b->rq->client, b->now) >= 1000)
 		return false;
 	return interval <= GUARD_PATIENCE / (places < 3 ? places : 3);
 }

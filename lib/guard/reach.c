@@ -4,7 +4,6 @@
 #define WAYS 8
 
 struct record {
-	uint64_t key; /* 0: free */
 	tstamp proven, touched, wary_until;
 	uint64_t slot;
 	struct addr endpoint;
@@ -12,9 +11,15 @@ struct record {
 	bool echo, home;
 };
 
+/* Keys stand together: looking one up in vain touches one cache line. */
+struct shelf {
+	uint64_t keys[WAYS]; /* 0: free */
+	struct record records[WAYS];
+};
+
 struct reach {
 	uint64_t mask;
-	struct record buckets[][WAYS];
+	_Alignas(64) struct shelf shelves[];
 };
 
 static uint32_t bucket_count(uint32_t entries)
@@ -28,7 +33,7 @@ static uint32_t bucket_count(uint32_t entries)
 
 size_t reach_memory(uint32_t entries)
 {
-	return sizeof(struct reach) + bucket_count(entries) * sizeof(struct record[WAYS]);
+	return sizeof(struct reach) + bucket_count(entries) * sizeof(struct shelf);
 }
 
 struct reach *reach_create(uint32_t entries)
@@ -47,39 +52,42 @@ void reach_free(struct reach *r)
 
 void reach_prefetch(const struct reach *r, uint64_t key)
 {
-	__builtin_prefetch(r->buckets[key & r->mask]);
+	__builtin_prefetch(r->shelves[key & r->mask].keys);
 }
 
 static const struct record *lookup(const struct reach *r, uint64_t key)
 {
-	const struct record *b = r->buckets[key & r->mask];
+	const struct shelf *s = &r->shelves[key & r->mask];
 
 	for (unsigned i = 0; i < WAYS; i++)
-		if (b[i].key == key)
-			return &b[i];
+		if (s->keys[i] == key)
+			return &s->records[i];
 	return NULL;
 }
 
 static struct record *known(struct reach *r, uint64_t key)
 {
-	struct record *b = r->buckets[key & r->mask];
+	struct shelf *s = &r->shelves[key & r->mask];
 
 	for (unsigned i = 0; i < WAYS; i++)
-		if (b[i].key == key)
-			return &b[i];
+		if (s->keys[i] == key)
+			return &s->records[i];
 	return NULL;
 }
 
 static struct record *claim(struct reach *r, uint64_t key, const struct addr *endpoint, tstamp now)
 {
-	struct record *b = r->buckets[key & r->mask], *stalest = b, *rec = known(r, key);
+	struct shelf *s = &r->shelves[key & r->mask];
+	struct record *rec = known(r, key);
+	unsigned stalest = 0;
 
 	for (unsigned i = 1; !rec && i < WAYS; i++)
-		if (b[i].touched < stalest->touched)
-			stalest = &b[i];
+		if (s->records[i].touched < s->records[stalest].touched)
+			stalest = i;
 	if (!rec) {
-		rec = stalest;
-		*rec = (struct record){ .key = key, .endpoint = *endpoint };
+		s->keys[stalest] = key;
+		rec = &s->records[stalest];
+		*rec = (struct record){ .endpoint = *endpoint };
 	}
 	rec->touched = now;
 	return rec;
@@ -149,12 +157,19 @@ void reach_spend(struct reach *r, uint64_t key)
 		rec->state = REACH_NONE;
 }
 
+static void clear(struct shelf *s, unsigned i)
+{
+	s->keys[i] = 0;
+	s->records[i] = (struct record){ .touched = 0 };
+}
+
 void reach_forget(struct reach *r, uint64_t key)
 {
-	struct record *rec = known(r, key);
+	struct shelf *s = &r->shelves[key & r->mask];
 
-	if (rec)
-		*rec = (struct record){ .key = 0 };
+	for (unsigned i = 0; i < WAYS; i++)
+		if (s->keys[i] == key)
+			clear(s, i);
 }
 
 unsigned reach_forget_host(struct reach *r, const struct addr *host)
@@ -162,14 +177,11 @@ unsigned reach_forget_host(struct reach *r, const struct addr *host)
 	unsigned n = 0;
 
 	for (uint64_t i = 0; i <= r->mask; i++)
-		for (unsigned j = 0; j < WAYS; j++) {
-			struct record *rec = &r->buckets[i][j];
-
-			if (rec->key && addr_same_host(&rec->endpoint, host)) {
-				*rec = (struct record){ .key = 0 };
+		for (unsigned j = 0; j < WAYS; j++)
+			if (r->shelves[i].keys[j] && addr_same_host(&r->shelves[i].records[j].endpoint, host)) {
+				clear(&r->shelves[i], j);
 				n++;
 			}
-		}
 	return n;
 }
 
@@ -178,9 +190,9 @@ void reach_each(const struct reach *r, const struct addr *host, uint64_t validit
 {
 	for (uint64_t i = 0; i <= r->mask; i++)
 		for (unsigned j = 0; j < WAYS; j++) {
-			const struct record *rec = &r->buckets[i][j];
+			const struct record *rec = &r->shelves[i].records[j];
 
-			if (rec->key && addr_same_host(&rec->endpoint, host)) {
+			if (r->shelves[i].keys[j] && addr_same_host(&rec->endpoint, host)) {
 				struct reach_view v = view(rec, validity, now);
 
 				each(arg, &v);

@@ -11,7 +11,6 @@
 #define RELATION_KID 6
 
 struct relation {
-	uint64_t key; /* keyed hash of (server, kid, kid context); 0: free */
 	uint64_t endpoint, old_endpoint; /* keyed hashes */
 	uint64_t history; /* one bit per settled request, 1: accepted; youngest lowest */
 	struct bucket bucket;

@@ -3,10 +3,16 @@
 
 #define WAYS 8
 
+/* Keys stand together: looking one up in vain touches one cache line. */
+struct bucket_of_relations {
+	uint64_t keys[WAYS]; /* 0: free */
+	struct relation relations[WAYS];
+};
+
 struct reputation {
 	uint64_t mask;
 	uint32_t count;
-	struct relation buckets[][WAYS];
+	_Alignas(64) struct bucket_of_relations buckets[];
 };
 
 static uint32_t bucket_count(uint32_t relations)
@@ -20,7 +26,7 @@ static uint32_t bucket_count(uint32_t relations)
 
 size_t reputation_memory(uint32_t relations)
 {
-	return sizeof(struct reputation) + bucket_count(relations) * sizeof(struct relation[WAYS]);
+	return sizeof(struct reputation) + bucket_count(relations) * sizeof(struct bucket_of_relations);
 }
 
 struct reputation *reputation_create(uint32_t relations)
@@ -54,47 +60,63 @@ static uint32_t seconds(tstamp now)
 
 void reputation_prefetch(const struct reputation *r, uint64_t key)
 {
-	__builtin_prefetch(r->buckets[key & r->mask]);
+	__builtin_prefetch(r->buckets[key & r->mask].keys);
 }
 
 struct relation *reputation_find(struct reputation *r, uint64_t key, uint64_t lifetime, tstamp now)
 {
-	struct relation *b = r->buckets[key & r->mask];
+	struct bucket_of_relations *b = &r->buckets[key & r->mask];
 
 	for (unsigned i = 0; i < WAYS; i++)
-		if (b[i].key == key)
-			return seconds(now) - b[i].seen_s <= lifetime / TSTAMP_S ? &b[i] : NULL;
+		if (b->keys[i] == key)
+			return seconds(now) - b->relations[i].seen_s <= lifetime / TSTAMP_S ? &b->relations[i] : NULL;
 	return NULL;
 }
 
 struct relation *reputation_admit(struct reputation *r, uint64_t key, tstamp now)
 {
-	struct relation *b = r->buckets[key & r->mask], *place = b;
+	struct bucket_of_relations *b = &r->buckets[key & r->mask];
+	unsigned place = 0;
 
 	for (unsigned i = 0; i < WAYS; i++) {
-		if (b[i].key == key || b[i].key == 0) {
-			place = &b[i];
+		if (b->keys[i] == key || b->keys[i] == 0) {
+			place = i;
 			break;
 		}
-		if (b[i].seen_s < place->seen_s)
-			place = &b[i];
+		if (b->relations[i].seen_s < b->relations[place].seen_s)
+			place = i;
 	}
-	if (place->key == 0)
+	if (b->keys[place] == 0)
 		r->count++;
-	*place = (struct relation){ .key = key, .standing = STANDING_TENTATIVE, .seen_s = seconds(now) };
-	return place;
+	b->keys[place] = key;
+	b->relations[place] = (struct relation){ .standing = STANDING_TENTATIVE, .seen_s = seconds(now) };
+	return &b->relations[place];
+}
+
+static uint64_t *key_of(struct reputation *r, const struct relation *rel)
+{
+	size_t bucket = (size_t)((const char *)rel - (const char *)r->buckets) / sizeof *r->buckets;
+
+	return &r->buckets[bucket].keys[rel - r->buckets[bucket].relations];
+}
+
+uint64_t reputation_key(struct reputation *r, const struct relation *rel)
+{
+	return *key_of(r, rel);
 }
 
 void reputation_remove(struct reputation *r, struct relation *rel)
 {
-	if (rel->key)
-		r->count--;
-	*rel = (struct relation){ .key = 0 };
+	uint64_t *key = key_of(r, rel);
+
+	r->count -= *key != 0;
+	*key = 0;
+	*rel = (struct relation){ .endpoint = 0 };
 }
 
 struct relation *reputation_at(struct reputation *r, uint32_t i)
 {
-	struct relation *rel = &r->buckets[i / WAYS][i % WAYS];
+	struct bucket_of_relations *b = &r->buckets[i / WAYS];
 
-	return rel->key ? rel : NULL;
+	return b->keys[i % WAYS] ? &b->relations[i % WAYS] : NULL;
 }

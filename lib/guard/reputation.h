@@ -21,6 +21,7 @@ struct relation *reputation_find(struct reputation *r, uint64_t key, uint64_t li
 void reputation_prefetch(const struct reputation *r, uint64_t key);
 /* A new, empty, tentative record for key; evicts the stalest of its bucket. */
 struct relation *reputation_admit(struct reputation *r, uint64_t key, tstamp now);
+uint64_t reputation_key(struct reputation *r, const struct relation *rel); /* of a record in r */
 void reputation_remove(struct reputation *r, struct relation *rel);
 /* The i-th place: NULL when free. i below reputation_capacity. */
 struct relation *reputation_at(struct reputation *r, uint32_t i);

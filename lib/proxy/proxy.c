@@ -127,17 +127,6 @@ static void client_empty(struct proxy *p, const struct path *from, const struct 
 	}
 }
 
-static void receive_client(struct proxy *p, const struct path *from, struct bytes datagram, const struct msg *m,
-			   tstamp now)
-{
-	if (m->code == MSG_EMPTY)
-		client_empty(p, from, m, now);
-	else if (msg_is_request(m) && (m->type == MSG_CON || m->type == MSG_NON))
-		request_receive(p, from, datagram, m, now);
-	else
-		core_count(p, msg_is_response(m) ? FAULT_UNASKED : FAULT_CODE); /* never answered */
-}
-
 static enum fault malformed(enum msg_error e)
 {
 	static const enum fault by_error[MSG_ERRORS] = {
@@ -148,23 +137,80 @@ static enum fault malformed(enum msg_error e)
 	return by_error[e];
 }
 
-void proxy_receive(struct proxy *p, const struct path *from, struct bytes datagram, tstamp now)
+#define AHEAD 16 /* datagrams looked at before the first of them is judged */
+
+struct arrival {
+	enum { ARRIVAL_NONE, ARRIVAL_EMPTY, ARRIVAL_REQUEST, ARRIVAL_DEVICE } kind;
+	struct msg msg;
+	struct request request;
+};
+
+/* Silence is the answer to all that is wrong here. */
+static bool is_sound(struct proxy *p, struct msg *m, struct bytes datagram)
 {
 	enum msg_error error;
-	struct msg m;
 
-	p->received[from->leg]++;
-	p->received_bytes[from->leg] += datagram.len;
 	if (datagram.len > p->cfg.max_datagram)
 		core_count(p, FAULT_LARGE);
-	else if ((error = msg_parse(&m, datagram)) != MSG_OK)
+	else if ((error = msg_parse(m, datagram)) != MSG_OK)
 		core_count(p, malformed(error));
-	else if (m.n_options > p->cfg.max_options)
+	else if (m->n_options > p->cfg.max_options)
 		core_count(p, FAULT_OPTIONS);
-	else if (from->leg == LEG_CLIENT)
-		receive_client(p, from, datagram, &m, now);
 	else
-		response_receive(p, from, &m, now);
+		return true;
+	return false;
+}
+
+static void look_at(struct proxy *p, struct arrival *a, const struct proxy_input *in)
+{
+	const struct msg *m = &a->msg;
+
+	p->received[in->from.leg]++;
+	p->received_bytes[in->from.leg] += in->datagram.len;
+	a->kind = ARRIVAL_NONE;
+	if (!is_sound(p, &a->msg, in->datagram))
+		return;
+	if (in->from.leg == LEG_DEVICE) {
+		a->kind = ARRIVAL_DEVICE;
+	} else if (m->code == MSG_EMPTY) {
+		a->kind = ARRIVAL_EMPTY;
+	} else if (msg_is_request(m) && (m->type == MSG_CON || m->type == MSG_NON)) {
+		a->kind = ARRIVAL_REQUEST;
+		request_prepare(p, &a->request, &in->from, in->datagram, m);
+	} else { /* never answered */
+		core_count(p, msg_is_response(m) ? FAULT_UNASKED : FAULT_CODE);
+	}
+}
+
+static void take(struct proxy *p, struct arrival *a, const struct proxy_input *in, tstamp now)
+{
+	switch (a->kind) {
+	case ARRIVAL_REQUEST: request_handle(p, &a->request, now); break;
+	case ARRIVAL_DEVICE: response_receive(p, &in->from, &a->msg, now); break;
+	case ARRIVAL_EMPTY: client_empty(p, &in->from, &a->msg, now); break;
+	case ARRIVAL_NONE: break;
+	}
+}
+
+void proxy_receive_batch(struct proxy *p, const struct proxy_input *in, unsigned n, tstamp now)
+{
+	struct arrival arrivals[AHEAD];
+
+	for (unsigned done = 0; done < n; done += AHEAD) {
+		unsigned some = n - done < AHEAD ? n - done : AHEAD;
+
+		for (unsigned i = 0; i < some; i++)
+			look_at(p, &arrivals[i], &in[done + i]);
+		for (unsigned i = 0; i < some; i++)
+			take(p, &arrivals[i], &in[done + i], now);
+	}
+}
+
+void proxy_receive(struct proxy *p, const struct path *from, struct bytes datagram, tstamp now)
+{
+	const struct proxy_input in = { *from, datagram };
+
+	proxy_receive_batch(p, &in, 1, now);
 }
 
 void proxy_unreachable(struct proxy *p, const struct path *to, tstamp now)

@@ -66,7 +66,13 @@ void proxy_free(struct proxy *p);
  */
 void proxy_reconfigure(struct proxy *p, const struct proxy_config *cfg, tstamp now);
 
-void proxy_receive(struct proxy *p, const struct path *from, struct bytes datagram, tstamp now);
+/* Datagrams that came together, in order. Any n. */
+struct proxy_input {
+	struct path from;
+	struct bytes datagram;
+};
+void proxy_receive_batch(struct proxy *p, const struct proxy_input *in, unsigned n, tstamp now);
+void proxy_receive(struct proxy *p, const struct path *from, struct bytes datagram, tstamp now); /* a batch of one */
 /* ICMP said that nobody listens at to->remote. */
 void proxy_unreachable(struct proxy *p, const struct path *to, tstamp now);
 /* The next datagram to send now, or length 0. Valid until the next call of any proxy_ function. Pull until empty. */

@@ -8,19 +8,6 @@
 
 #define HOP_LIMIT_DEFAULT 16 /* RFC 8768 §3 */
 
-/* Everything known of a request while it is being judged. */
-struct request {
-	const struct path *from;
-	const struct msg *msg;
-	const struct proxy_listen *listen;
-	struct request_view view;
-	struct target target;
-	struct guard_request facts;
-	struct reply_to reply;
-	struct bytes datagram;
-	uint64_t flow, dedup;
-};
-
 static uint64_t dedup_key(uint64_t flow, const struct path *from, uint16_t mid)
 {
 	uint64_t h = (flow ^ ((uint64_t)mid << 16 | from->local.port)) * 0x9e3779b97f4a7c15ULL;
@@ -121,7 +108,7 @@ static void gather_facts(struct request *rq)
 	*f = (struct guard_request){
 		.client = rq->from->remote, .listener = rq->from->local, .server = rq->target.server,
 		.confirmable = rq->msg->type == MSG_CON, .has_oscore = v->oscore.ptr != NULL, .echo = v->echo,
-		.replayable = v->request_hash, .handshake = is_handshake(rq),
+		.replayable = v->request_hash, .handshake = is_handshake(rq), .endpoint = rq->flow,
 	};
 	if (f->has_oscore)
 		f->trackable = classify_oscore(v->oscore, &f->kid, &f->kid_context, &f->piv);
@@ -303,6 +290,7 @@ void request_resume(struct proxy *p, const struct path *from, tstamp now)
 {
 	struct proxy_hold *h = find_hold(p, guard_flow(p->guard, &from->remote), now);
 	struct dgram *d = h ? h->datagram : NULL;
+	struct request rq;
 	struct path path;
 	struct msg m;
 
@@ -310,8 +298,10 @@ void request_resume(struct proxy *p, const struct path *from, tstamp now)
 		return;
 	path = h->from;
 	h->datagram = NULL;
-	if (msg_parse(&m, dgram_bytes(d)) == MSG_OK)
-		request_receive(p, &path, dgram_bytes(d), &m, now);
+	if (msg_parse(&m, dgram_bytes(d)) == MSG_OK) {
+		request_prepare(p, &rq, &path, dgram_bytes(d), &m);
+		request_handle(p, &rq, now);
+	}
 	dgram_give(&p->pool, d);
 }
 
@@ -346,30 +336,42 @@ static void act(struct proxy *p, struct request *rq, const struct verdict *v, ts
 	}
 }
 
-void request_receive(struct proxy *p, const struct path *from, struct bytes datagram, const struct msg *m, tstamp now)
+void request_prepare(struct proxy *p, struct request *rq, const struct path *from, struct bytes datagram,
+		     const struct msg *m)
 {
-	struct request rq = { .from = from, .msg = m, .datagram = datagram, .listen = core_listen(p, &from->local) };
+	rq->from = from;
+	rq->msg = m;
+	rq->datagram = datagram;
+	rq->listen = core_listen(p, &from->local);
+	rq->flow = guard_flow(p->guard, &from->remote);
+	rq->dedup = dedup_key(rq->flow, from, m->mid);
+	rq->reply = (struct reply_to){ from, m, rq->flow };
+	dedup_prefetch(p->dedup, rq->dedup);
+	classify_request(&rq->view, m);
+	if (rq->view.defect != DEFECT_NONE)
+		return;
+	rq->target = target_resolve(&p->cfg, &rq->view, rq->listen, &from->local);
+	if (rq->target.server == PROXY_NO_SERVER)
+		return;
+	gather_facts(rq);
+	guard_identify(p->guard, &rq->facts);
+}
+
+void request_handle(struct proxy *p, struct request *rq, tstamp now)
+{
 	struct verdict v;
 
-	rq.flow = guard_flow(p->guard, &from->remote);
-	rq.dedup = dedup_key(rq.flow, from, m->mid);
-	rq.reply = (struct reply_to){ from, m, rq.flow };
-	if (absorb_duplicate(p, &rq, now))
+	if (absorb_duplicate(p, rq, now) || is_faulty(p, rq, now))
 		return;
-	classify_request(&rq.view, m);
-	if (is_faulty(p, &rq, now))
-		return;
-	rq.target = target_resolve(&p->cfg, &rq.view, rq.listen, &from->local);
-	if (rq.target.server == PROXY_NO_SERVER) {
-		refuse(p, &rq, rq.target.code, FAULT_NO_TARGET, now);
+	if (rq->target.server == PROXY_NO_SERVER) {
+		refuse(p, rq, rq->target.code, FAULT_NO_TARGET, now);
 		return;
 	}
-	gather_facts(&rq);
-	v = guard_check(p->guard, &rq.facts, now);
-	tap(p, &rq, &v, now);
+	v = guard_check(p->guard, &rq->facts, now);
+	tap(p, rq, &v, now);
 	if (p->cfg.policy.dry_run && v.action != VERDICT_FORWARD)
 		v = spared(v);
-	act(p, &rq, &v, now);
+	act(p, rq, &v, now);
 }
 
 void request_launch(struct proxy *p, struct exchange *x, tstamp now)

@@ -1,6 +1,6 @@
 /*
- * engine: a whole proxy in a bottle: a seeded generator, virtual time, and two legs that end in the test. Tests are
- * scripts of lines (engine_play):
+ * engine: a whole proxy in a bottle: a seeded generator, virtual time, and two legs that end in the
+ * test. Tests are scripts of lines (engine_play):
  *
  *   a> CON 0.01 7d34 #20 Uri-Path:lamp      client a sends (messages are those of msgtext.h)
  *   lamp< CON 0.01 * #*                     the device gets; * matches any Message ID, #* any token
@@ -12,10 +12,11 @@
  *   prove a                                 a answers two pings (nothing else is kept meanwhile)
  *   flush                                   what was sent is none of our business
  *
- * *x and #*x keep what they match under a letter, $x and #$x are it again. Echo=* and Echo=$ likewise, per peer.
+ * *x and #*x keep what they match under a letter, $x and #$x are it again. Echo=* and Echo=$
+ * likewise, per peer.
  *
- * Watched all the time: the link's budget (I4), and what goes to addresses that are not their sender's (I3): those
- * in 2001:db8:bad::/48, where nobody proves anything.
+ * Watched all the time: the link's budget (I4), and what goes to addresses that are not their
+ * sender's (I3): those in 2001:db8:bad::/48, where nobody proves anything.
  */
 #ifndef ENGINE_H
 #define ENGINE_H
@@ -51,7 +52,8 @@ struct engine {
 	tstamp now;
 	struct engine_sent *out;
 	unsigned n_out;
-	void (*sink)(struct engine *e, const struct engine_sent *s); /* takes it all; NULL: kept for the lines */
+	void (*sink)(struct engine *e,
+		     const struct engine_sent *s); /* takes it all; NULL: kept for the lines */
 	void *sink_arg;
 	struct engine_peer *peers;
 	unsigned n_peers;
@@ -65,8 +67,8 @@ struct engine {
 };
 
 /*
- * Servers lamp, door (by path; door may be reached by Proxy-Uri) and hall (by host, and also forward); one link, one
- * listener [2001:db8::53]:5683. As careful as the daemon's defaults.
+ * Servers lamp, door (by path; door may be reached by Proxy-Uri) and hall (by host, and also
+ * forward); one link, one listener [2001:db8::53]:5683. As careful as the daemon's defaults.
  */
 struct proxy_config engine_careful(void);
 /* The same with budgets and a link that no test exhausts by accident. */
@@ -83,7 +85,8 @@ struct engine_peer *engine_peer(struct engine *e, const char *name);
 struct engine_peer *engine_client(struct engine *e, const char *name, const char *address);
 struct path engine_path(const char *address); /* of a client */
 
-void engine_play_lines(struct engine *e, const char *const *lines, size_t n, const char *file, int line);
+void engine_play_lines(struct engine *e, const char *const *lines, size_t n, const char *file,
+		       int line);
 #define ENGINE_PLAY(e, ...)                                                                        \
 	do {                                                                                       \
 		static const char *const lines_[] = { __VA_ARGS__ };                               \

@@ -108,10 +108,10 @@ struct bytes msgtext_write(const char *text, uint8_t *buf, size_t cap)
 		if (word.ptr[0] != '!')
 			write_option(&b, word);
 		else if (word.len > 1 && word.ptr[1] == '=')
-			msgbuf_payload(&b, bytes_of(payload,
-						    msgtext_unhex((const char *)word.ptr + 2,
-								  word.len - 2, payload,
-								  sizeof payload)));
+			msgbuf_payload(&b,
+				       bytes_of(payload, msgtext_unhex((const char *)word.ptr + 2,
+								       word.len - 2, payload,
+								       sizeof payload)));
 		else
 			msgbuf_payload(&b, bytes_of(word.ptr + 1, word.len - 1));
 	}

@@ -2,7 +2,8 @@
  * msgtext: a CoAP message as one line, so that tests are tables one can read:
  *
  *   CON 0.01 7d34 #20 Uri-Path:temperature Observe=00 !22.3 C
- *   type code mid  token options, in order, as text or hex  payload to the end of the line (!= for hex)
+ *   type code mid  token options, in order, as text or hex  payload to the end of the line (!= for
+ * hex)
  */
 #ifndef MSGTEXT_H
 #define MSGTEXT_H

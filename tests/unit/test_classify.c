@@ -36,11 +36,14 @@ static enum guard_outcome outcome_of(struct bytes request, struct bytes response
 	assert_int_equal(msg_parse(&r, response), MSG_OK);
 	if (r.code == MSG_EMPTY) /* RST, or an ACK that only says wait */
 		return OUTCOME_NEUTRAL;
-	return classify_response(&r, (struct request_kind){ v.oscore.ptr != NULL, v.echo.ptr != NULL });
+	return classify_response(&r,
+				 (struct request_kind){ v.oscore.ptr != NULL, v.echo.ptr != NULL });
 }
 
-/* Whether it earns credit at a guard that books it: a relation comes into being, or its number is news. */
-static bool earns(struct guard *g, struct bytes wire, enum guard_outcome outcome, const struct addr *client)
+/* Whether it earns credit at a guard that books it: a relation comes into being, or its number is
+ * news. */
+static bool earns(struct guard *g, struct bytes wire, enum guard_outcome outcome,
+		  const struct addr *client)
 {
 	struct guard_request rq = { .client = *client };
 	struct request_view v;
@@ -50,11 +53,13 @@ static bool earns(struct guard *g, struct bytes wire, enum guard_outcome outcome
 	v = view(wire, &m);
 	assert_true(addr_parse(&rq.listener, "[2001:db8::53]:5683", 5683));
 	rq.has_oscore = v.oscore.ptr != NULL;
-	rq.trackable = rq.has_oscore && classify_oscore(v.oscore, &rq.kid, &rq.kid_context, &rq.piv);
+	rq.trackable =
+		rq.has_oscore && classify_oscore(v.oscore, &rq.kid, &rq.kid_context, &rq.piv);
 	rq.replayable = v.request_hash;
 	rq.follow_up = v.follow_up;
 	verdict = guard_check(g, &rq, TSTAMP_HOUR);
-	/* a case whose number was accepted before must not reach the device again, and so earns nothing */
+	/* a case whose number was accepted before must not reach the device again, and so earns
+	 * nothing */
 	if (verdict.action != VERDICT_FORWARD)
 		return false;
 	return guard_report(g, verdict.ticket, outcome, TSTAMP_HOUR);
@@ -78,7 +83,8 @@ static const struct {
 	{ "accepted", OUTCOME_ACCEPTED, true },
 	{ "tentative", OUTCOME_TENTATIVE, false },
 	{ "neutral", OUTCOME_NEUTRAL, false },
-	{ "not accepted yet", OUTCOME_TENTATIVE, false }, /* no credit, and nothing held against it */
+	{ "not accepted yet", OUTCOME_TENTATIVE,
+	  false }, /* no credit, and nothing held against it */
 	{ "not accepted", OUTCOME_REFUSED, false },
 	{ "none (already booked)", OUTCOME_OBSERVED, false },
 };
@@ -94,7 +100,8 @@ static void test_responses(void **state)
 	(void)state;
 	addr_parse(&a, "[2001:db8:1::a]:40001", 0);
 	addr_parse(&other, "[2001:db8:66::6]:40005", 0);
-	for (const char *c = vectors_first(vectors_member(json, "response_cases")); c; c = vectors_next(c), cases++) {
+	for (const char *c = vectors_first(vectors_member(json, "response_cases")); c;
+	     c = vectors_next(c), cases++) {
 		struct bytes rq = vectors_bytes(c, "request", request, sizeof request);
 		struct bytes rs = vectors_bytes(c, "response", response, sizeof response);
 		enum guard_outcome o = outcome_of(rq, rs), expected;
@@ -106,12 +113,14 @@ static void test_responses(void **state)
 		while (!starts(credit, credits[row].credit))
 			assert_true(++row < sizeof credits / sizeof *credits);
 		expected = credits[row].outcome;
-		if (strcmp(id, "A6") == 0 || strcmp(id, "N12") == 0) /* accepted if the number is new, see below */
+		if (strcmp(id, "A6") == 0 ||
+		    strcmp(id, "N12") == 0) /* accepted if the number is new, see below */
 			expected = OUTCOME_OBSERVED;
 		if (!rs.ptr)
 			expected = OUTCOME_SILENT; /* books nothing either */
 		if (o != expected)
-			fail_msg("%s: %s instead of %s", id, guard_outcome_word(o), guard_outcome_word(expected));
+			fail_msg("%s: %s instead of %s", id, guard_outcome_word(o),
+				 guard_outcome_word(expected));
 		if (strcmp(id, "A7") == 0 || strcmp(id, "N12") == 0) /* A6 went before */
 			assert_true(earns(g, rq, OUTCOME_OBSERVED, &a));
 		if (earns(g, rq, o, strcmp(id, "N12") == 0 ? &other : &a) != credits[row].earns)
@@ -122,13 +131,16 @@ static void test_responses(void **state)
 	free(json);
 }
 
-/* Every case whose request carries no readable identity or a Request-Hash: even "accepted" earns nothing. */
+/* Every case whose request carries no readable identity or a Request-Hash: even "accepted" earns
+ * nothing. */
 static void test_no_identity_no_credit(void **state)
 {
 	static const char *const requests[] = {
-		"41021005a693090525ed010e131111111111111111111111111111111111111111111111111111111111111111ff46811625a8db79e6280d5d",
+		("41021005a693090525ed010e1311111111111111111111111111111111111111111111111111111111"
+		 "11111111ff46811625a8db79e6280d5d"),
 		"41021010b1bb2e77656c6c2d6b6e6f776e056564686f631141fff5",
-		"41021020c19489800525ff000000000000000000", "41021020c190ff000000000000000000",
+		"41021020c19489800525ff000000000000000000",
+		"41021020c190ff000000000000000000",
 	};
 	struct guard *g = new_guard();
 	uint8_t buf[128];
@@ -138,7 +150,8 @@ static void test_no_identity_no_credit(void **state)
 	addr_parse(&a, "[2001:db8:1::a]:40001", 0);
 	for (unsigned i = 0; i < 4; i++)
 		assert_false(earns(g,
-				   bytes_of(buf, msgtext_unhex(requests[i], strlen(requests[i]), buf, sizeof buf)),
+				   bytes_of(buf, msgtext_unhex(requests[i], strlen(requests[i]),
+							       buf, sizeof buf)),
 				   OUTCOME_ACCEPTED, &a));
 	assert_int_equal(reputation_count(g->reputation), 0);
 	assert_int_equal(seqtrack_count(g->seqtrack), 0);
@@ -153,7 +166,8 @@ static void test_requests(void **state)
 	unsigned cases = 0;
 
 	(void)state;
-	for (const char *c = vectors_first(vectors_member(json, "request_cases")); c; c = vectors_next(c), cases++) {
+	for (const char *c = vectors_first(vectors_member(json, "request_cases")); c;
+	     c = vectors_next(c), cases++) {
 		const char *seen = vectors_member(c, "keyless_view");
 		struct bytes rq = vectors_bytes(c, "request", wire, sizeof wire), kid, context;
 		struct request_view v;
@@ -164,10 +178,12 @@ static void test_requests(void **state)
 		assert_non_null(vectors_text(c, "id", id, sizeof id));
 		assert_non_null(vectors_text(c, "verdict", verdict, sizeof verdict));
 		v = view(rq, &m);
-		assert_int_equal(v.defect, DEFECT_NONE); /* a keyless forwarder passes all of them on */
+		assert_int_equal(v.defect,
+				 DEFECT_NONE); /* a keyless forwarder passes all of them on */
 		assert_non_null(v.oscore.ptr);
 		readable = classify_oscore(v.oscore, &kid, &context, &piv);
-		/* trackable: kid and Partial IV both read, and no byte of an unknown layout in between */
+		/* trackable: kid and Partial IV both read, and no byte of an unknown layout in
+		 * between */
 		if (*seen != '{' || !vectors_text(seen, "piv", piv_text, sizeof piv_text)) {
 			if (readable)
 				fail_msg("%s is not readable", id);
@@ -175,9 +191,11 @@ static void test_requests(void **state)
 		}
 		assert_true(readable);
 		assert_true(piv == strtoull(piv_text, NULL, 16));
-		assert_true(bytes_equal(kid, vectors_bytes(seen, "kid", kid_expected, sizeof kid_expected)));
+		assert_true(bytes_equal(
+			kid, vectors_bytes(seen, "kid", kid_expected, sizeof kid_expected)));
 		if (vectors_member(seen, "kid_context")) {
-			struct bytes k = vectors_bytes(seen, "kid_context", context_expected, sizeof context_expected);
+			struct bytes k = vectors_bytes(seen, "kid_context", context_expected,
+						       sizeof context_expected);
 
 			assert_true((k.ptr == NULL) == (context.ptr == NULL));
 			assert_true(bytes_equal(k, context));
@@ -232,8 +250,10 @@ static void test_oscore_values(void **state)
 			fail_msg("%s", rows[i].value);
 		if (rows[i].readable) {
 			assert_true(piv == rows[i].piv);
-			assert_true(bytes_equal(kid, bytes_of(kid_hex, msgtext_unhex(rows[i].kid, strlen(rows[i].kid),
-										     kid_hex, sizeof kid_hex))));
+			assert_true(bytes_equal(
+				kid,
+				bytes_of(kid_hex, msgtext_unhex(rows[i].kid, strlen(rows[i].kid),
+								kid_hex, sizeof kid_hex))));
 			assert_true((context.ptr == NULL) == (rows[i].context < 0));
 			assert_true(rows[i].context < 0 || context.len == (size_t)rows[i].context);
 		}
@@ -248,13 +268,15 @@ static void test_option_numbers(void **state)
 	unsigned cases = 0;
 
 	(void)state;
-	for (const char *c = vectors_first(vectors_member(json, "option_number_properties")); c; c = vectors_next(c)) {
+	for (const char *c = vectors_first(vectors_member(json, "option_number_properties")); c;
+	     c = vectors_next(c)) {
 		uint16_t n = (uint16_t)vectors_number(c, "number");
 
 		assert_int_equal(option_is_critical(n), vectors_true(c, "critical"));
 		assert_int_equal(option_is_unsafe(n), vectors_true(c, "unsafe"));
 		/* only says something about options that are safe to forward */
-		assert_int_equal(option_is_no_cache_key(n) && !option_is_unsafe(n), vectors_true(c, "no_cache_key"));
+		assert_int_equal(option_is_no_cache_key(n) && !option_is_unsafe(n),
+				 vectors_true(c, "no_cache_key"));
 		cases++;
 	}
 	assert_int_equal(cases, 41);
@@ -269,23 +291,34 @@ static void test_views(void **state)
 	struct msg m;
 
 	(void)state;
-	v = view(msgtext_write("CON 0.01 0001 # Uri-Host:h Observe= Uri-Port=1633 Uri-Path:a Uri-Path:b Hop-Limit=05", buf,
-			       sizeof buf), &m);
-	assert_true(bytes_are(v.uri_host, "h") && v.observe && !v.deregister && v.has_uri_port && v.uri_port == 5683);
-	assert_true(v.n_path == 2 && v.hop_limit == 5 && v.defect == DEFECT_NONE && !v.oscore.ptr && !v.echo.ptr);
-	v = view(msgtext_write("CON 0.02 0001 # Observe=01 OSCORE=0900 EDHOC= Block1=10 !x", buf, sizeof buf), &m);
+	v = view(msgtext_write("CON 0.01 0001 # Uri-Host:h Observe= Uri-Port=1633 Uri-Path:a "
+			       "Uri-Path:b Hop-Limit=05",
+			       buf, sizeof buf),
+		 &m);
+	assert_true(bytes_are(v.uri_host, "h") && v.observe && !v.deregister && v.has_uri_port &&
+		    v.uri_port == 5683);
+	assert_true(v.n_path == 2 && v.hop_limit == 5 && v.defect == DEFECT_NONE && !v.oscore.ptr &&
+		    !v.echo.ptr);
+	v = view(msgtext_write("CON 0.02 0001 # Observe=01 OSCORE=0900 EDHOC= Block1=10 !x", buf,
+			       sizeof buf),
+		 &m);
 	assert_true(!v.observe && v.deregister && v.oscore.ptr && v.edhoc && v.follow_up);
-	v = view(msgtext_write("CON 0.02 0001 # Observe=02 OSCORE=0900 Block2=06 Block1=08 !x", buf, sizeof buf), &m);
+	v = view(msgtext_write("CON 0.02 0001 # Observe=02 OSCORE=0900 Block2=06 Block1=08 !x", buf,
+			       sizeof buf),
+		 &m);
 	assert_true(!v.observe && !v.deregister && !v.follow_up);
-	v = view(msgtext_write("CON 0.05 0001 # OSCORE=0900 Echo=01 No-Response=02 Request-Hash=aa !x", buf, sizeof buf), &m);
+	v = view(msgtext_write(
+			 "CON 0.05 0001 # OSCORE=0900 Echo=01 No-Response=02 Request-Hash=aa !x",
+			 buf, sizeof buf),
+		 &m);
 	assert_true(v.silent_ok && v.request_hash && v.echo.len == 1);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_responses),     cmocka_unit_test(test_no_identity_no_credit),
-		cmocka_unit_test(test_requests),      cmocka_unit_test(test_oscore_values),
+		cmocka_unit_test(test_responses),      cmocka_unit_test(test_no_identity_no_credit),
+		cmocka_unit_test(test_requests),       cmocka_unit_test(test_oscore_values),
 		cmocka_unit_test(test_option_numbers), cmocka_unit_test(test_views),
 	};
 

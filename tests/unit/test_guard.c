@@ -1,4 +1,5 @@
-/* guard: whole stories through check and report: the vectors' sequences, and the invariants under random traffic. */
+/* guard: whole stories through check and report: the vectors' sequences, and the invariants under
+ * random traffic. */
 #include "guard/guard.h"
 #include "guard/state.h"
 #include "engine.h"
@@ -76,7 +77,8 @@ static void prove(struct rig *r, const struct addr *client)
 	bool again;
 
 	for (unsigned i = 0; i < 2; i++) {
-		assert_true(guard_pong(r->g, client, &rq.listener, guard_ping(r->g, client, &rq.listener, r->now), &again,
+		assert_true(guard_pong(r->g, client, &rq.listener,
+				       guard_ping(r->g, client, &rq.listener, r->now), &again,
 				       r->now));
 		assert_int_equal(again, i == 0);
 		r->now += 700 * TSTAMP_MS;
@@ -104,7 +106,8 @@ static void earn(struct rig *r, const struct addr *client, int kid, uint64_t fir
 	}
 }
 
-/* --- tests/vectors: sequences --------------------------------------------------------------------------------------- */
+/* --- tests/vectors: sequences
+ * --------------------------------------------------------------------------------------- */
 
 /* What stands in a step, as facts. */
 static struct guard_request step_request(const char *step, uint8_t wire[128])
@@ -170,7 +173,8 @@ static struct verdict run_step(struct rig *r, const char *step, const struct byt
 	return v;
 }
 
-static void expect_highest(const struct rig *r, uint64_t highest, enum standing standing, const char *endpoint)
+static void expect_highest(const struct rig *r, uint64_t highest, enum standing standing,
+			   const char *endpoint)
 {
 	struct addr a = address(endpoint);
 	struct guard_client c;
@@ -181,12 +185,12 @@ static void expect_highest(const struct rig *r, uint64_t highest, enum standing 
 	assert_true(memcmp(c.endpoint.ip, a.ip, 16) == 0 && c.endpoint.port == a.port);
 }
 
-#define EXPECT(v, what, why, way)                        \
-	do {                                             \
-		struct verdict v_ = (v);                 \
-		assert_int_equal(v_.action, VERDICT_##what); \
-		assert_int_equal(v_.reason, REASON_##why);   \
-		assert_int_equal(v_.lane, LANE_##way);       \
+#define EXPECT(v, what, why, way)                                                                  \
+	do {                                                                                       \
+		struct verdict v_ = (v);                                                           \
+		assert_int_equal(v_.action, VERDICT_##what);                                       \
+		assert_int_equal(v_.reason, REASON_##why);                                         \
+		assert_int_equal(v_.lane, LANE_##way);                                             \
 	} while (0)
 
 #define A "[2001:db8:1::a]:40001"
@@ -216,12 +220,14 @@ static void test_sequences(void **state)
 	/* S2: below the highest, never seen, in the window */
 	EXPECT(run_step(&r, step_of(json, "S2", 0), NULL), FORWARD, TRUSTED, TRUSTED);
 	expect_highest(&r, 13, STANDING_TRUSTED, A);
-	/* S3: seen, with another token: nothing goes up, nothing comes back to an address that may be the victim's */
+	/* S3: seen, with another token: nothing goes up, nothing comes back to an address that may
+	 * be the victim's */
 	EXPECT(run_step(&r, step_of(json, "S3", 0), NULL), DROP, SEQ_REUSED, UNKNOWN);
 	/* S4 is the message layer's (test_request): to the guard it would be S3 */
 	EXPECT(run_step(&r, step_of(json, "S4", 0), NULL), DROP, SEQ_REUSED, UNKNOWN);
 	expect_highest(&r, 13, STANDING_TRUSTED, A);
-	/* S5: implausible: never in the trusted lane; at most one in the strangers', then a challenge. Not held against A */
+	/* S5: implausible: never in the trusted lane; at most one in the strangers', then a
+	 * challenge. Not held against A */
 	EXPECT(run_step(&r, step_of(json, "S5", 0), NULL), FORWARD, UNKNOWN, UNKNOWN);
 	EXPECT(run_step(&r, step_of(json, "S5", 0), NULL), THROTTLE, SEQ_FAR, UNKNOWN);
 	expect_highest(&r, 13, STANDING_TRUSTED, A);
@@ -234,12 +240,14 @@ static void test_sequences(void **state)
 	guard_echo(r.g, &rq.client, &rq.listener, r.now, echo);
 	EXPECT(run_step(&r, step_of(json, "S6", 0), &value), FORWARD, MOVED, MOVED);
 	expect_highest(&r, 1013, STANDING_TRUSTED, A);
-	/* S7: a new address: above plain strangers once it is proven; A stays until the grace is over */
+	/* S7: a new address: above plain strangers once it is proven; A stays until the grace is
+	 * over */
 	rq = step_request(step_of(json, "S7", 0), wire);
 	prove(&r, &rq.client);
 	EXPECT(run_step(&r, step_of(json, "S7", 0), NULL), FORWARD, MOVED, MOVED);
 	expect_highest(&r, 1014, STANDING_TRUSTED, B);
-	/* S8: guessing from a third address: at most the strangers' budget; the number does not move, B is not touched */
+	/* S8: guessing from a third address: at most the strangers' budget; the number does not
+	 * move, B is not touched */
 	v = run_step(&r, step_of(json, "S8", 0), NULL);
 	assert_int_equal(v.lane, LANE_UNKNOWN);
 	assert_int_equal(v.reason, REASON_MOVED_UNPROVEN);
@@ -250,7 +258,9 @@ static void test_sequences(void **state)
 	free(json);
 }
 
-/* --- scenarios ------------------------------------------------------------------------------------------------------ */
+/* --- scenarios
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 static void test_forget(void **state)
 {
@@ -295,7 +305,8 @@ static void test_retune(void **state)
 	guard_free(r.g);
 }
 
-/* Newcomers who proved their address wait their turn, and go when the budget allows; nobody is let in twice. */
+/* Newcomers who proved their address wait their turn, and go when the budget allows; nobody is let
+ * in twice. */
 static void test_newcomers(void **state)
 {
 	struct policy p = careful();
@@ -334,7 +345,8 @@ static void test_newcomers(void **state)
 		r.now = next;
 		while (guard_admit(r.g, &ref, r.now)) {
 			assert_true(ref < 39);
-			assert_true(guard_report(r.g, r.g->waiting[ref], OUTCOME_NEUTRAL, r.now) == false);
+			assert_true(guard_report(r.g, r.g->waiting[ref], OUTCOME_NEUTRAL, r.now) ==
+				    false);
 			admitted++;
 		}
 	}
@@ -343,7 +355,9 @@ static void test_newcomers(void **state)
 	guard_free(r.g);
 }
 
-/* --- invariants ----------------------------------------------------------------------------------------------------- */
+/* --- invariants
+ * -----------------------------------------------------------------------------------------------------
+ */
 
 #define FRIENDS 4
 
@@ -371,11 +385,13 @@ static struct memory memory_of(const struct rig *r, const struct addr *attacker)
 {
 	struct memory m = { reputation_count(r->g->reputation), seqtrack_count(r->g->seqtrack), 0 };
 
-	reach_each(r->g->reach, attacker, r->policy.echo_validity, r->now, count_reached, &m.reached);
+	reach_each(r->g->reach, attacker, r->policy.echo_validity, r->now, count_reached,
+		   &m.reached);
 	return m;
 }
 
-/* Anything that comes from an address nobody proved: a stranger's, or a friend's that is spoofed. */
+/* Anything that comes from an address nobody proved: a stranger's, or a friend's that is spoofed.
+ */
 static struct guard_request forged(struct rig *r, bool *spoofs_friend)
 {
 	uint64_t n = next_random(&r->seed);
@@ -383,27 +399,30 @@ static struct guard_request forged(struct rig *r, bool *spoofs_friend)
 	struct addr from;
 	char text[64];
 
-	snprintf(text, sizeof text, "[2001:db8:bad:%x::%x]:%u", (unsigned)(n & 0xff), (unsigned)(n >> 8 & 3),
-		 1024 + (unsigned)(n >> 10 & 7));
+	snprintf(text, sizeof text, "[2001:db8:bad:%x::%x]:%u", (unsigned)(n & 0xff),
+		 (unsigned)(n >> 8 & 3), 1024 + (unsigned)(n >> 10 & 7));
 	*spoofs_friend = (n >> 16 & 1) != 0;
 	from = *spoofs_friend ? friend_at(n >> 17 & 3) : address(text);
-	rq = request(&from, (n >> 20 & 3) ? (int)(n >> 22 & 7) : -1, n >> 32 & 3 ? n >> 34 & 127 : n >> 24);
+	rq = request(&from, (n >> 20 & 3) ? (int)(n >> 22 & 7) : -1,
+		     n >> 32 & 3 ? n >> 34 & 127 : n >> 24);
 	rq.confirmable = n >> 60 & 1;
 	rq.follow_up = (n >> 50 & 15) == 0;
 	rq.replayable = (n >> 54 & 31) == 0;
 	rq.handshake = rq.kid.ptr == NULL && (n >> 59 & 1);
 	if ((n >> 61 & 7) == 0)
-		rq.echo = bytes_of(text, 12);
+		rq.echo = bytes_of("no such echo", 12);
 	return rq;
 }
 
 /*
- * I1, I2: random forged requests, which the device refuses, ignores, or answers with an error. Afterwards every friend
- * has the standing, endpoint and number it had, and of the strangers nothing is known.
+ * I1, I2: random forged requests, which the device refuses, ignores, or answers with an error.
+ * Afterwards every friend has the standing, endpoint and number it had, and of the strangers
+ * nothing is known.
  */
 static void test_forgeries_move_nothing(void **state)
 {
-	static const enum guard_outcome answers[] = { OUTCOME_REFUSED, OUTCOME_SILENT, OUTCOME_NEUTRAL, OUTCOME_CANCELLED,
+	static const enum guard_outcome answers[] = { OUTCOME_REFUSED, OUTCOME_SILENT,
+						      OUTCOME_NEUTRAL, OUTCOME_CANCELLED,
 						      OUTCOME_TENTATIVE };
 	struct policy p = careful();
 	struct guard_client before[FRIENDS], after;
@@ -428,7 +447,8 @@ static void test_forgeries_move_nothing(void **state)
 		struct memory m;
 
 		if (v.action == VERDICT_FORWARD || v.action == VERDICT_QUEUE) {
-			assert_int_equal(v.action, VERDICT_FORWARD); /* the queue is for the proven */
+			assert_int_equal(v.action,
+					 VERDICT_FORWARD); /* the queue is for the proven */
 			guard_report(r.g, v.ticket, answers[next_random(&r.seed) % 5], r.now);
 		}
 		m = memory_of(&r, &rq.client);
@@ -439,7 +459,8 @@ static void test_forgeries_move_nothing(void **state)
 		if (round % 64 == 0) {
 			bool again; /* a guessed pong now and then */
 
-			guard_pong(r.g, &host, &rq.listener, (uint16_t)next_random(&r.seed), &again, r.now);
+			guard_pong(r.g, &host, &rq.listener, (uint16_t)next_random(&r.seed), &again,
+				   r.now);
 		}
 		r.now += (next_random(&r.seed) & 63) * TSTAMP_MS;
 	}
@@ -457,8 +478,8 @@ static void test_forgeries_move_nothing(void **state)
 }
 
 /*
- * The true client under that attack: with an Echo for each request it is never kept waiting, whatever is forged in its
- * name, and the device sees few forgeries from its address.
+ * The true client under that attack: with an Echo for each request it is never kept waiting,
+ * whatever is forged in its name, and the device sees few forgeries from its address.
  */
 static void test_true_client_survives(void **state)
 {
@@ -478,10 +499,12 @@ static void test_true_client_survives(void **state)
 		struct guard_request rq;
 		struct verdict v;
 
-		for (unsigned i = 0; i < 200; i++) { /* the victim's own address, its kid and all others, any number */
+		for (unsigned i = 0; i < 200;
+		     i++) { /* the victim's own address, its kid and all others, any number */
 			uint64_t n = next_random(&r.seed);
 
-			rq = request(&a, n & 1 ? 1 : (int)(n >> 8 & 0xff), n >> 16 & 1 ? n >> 20 & 0xffffff : piv + (n >> 50 & 255));
+			rq = request(&a, n & 1 ? 1 : (int)(n >> 8 & 0xff),
+				     n >> 16 & 1 ? n >> 20 & 0xffffff : piv + (n >> 50 & 255));
 			v = guard_check(r.g, &rq, r.now);
 			if (v.action == VERDICT_FORWARD) {
 				forged_up++;
@@ -492,7 +515,8 @@ static void test_true_client_survives(void **state)
 		rq = request(&a, 1, ++piv);
 		v = guard_check(r.g, &rq, r.now);
 		if (v.action != VERDICT_FORWARD) { /* challenged: it comes again with an Echo */
-			assert_true(v.action == VERDICT_PING || v.action == VERDICT_THROTTLE || v.action == VERDICT_DROP);
+			assert_true(v.action == VERDICT_PING || v.action == VERDICT_THROTTLE ||
+				    v.action == VERDICT_DROP);
 			refused++;
 			guard_echo(r.g, &a, &rq.listener, r.now, echo);
 			rq.echo = bytes_of(echo, sizeof echo);
@@ -503,8 +527,9 @@ static void test_true_client_survives(void **state)
 		assert_true(find_client(&r, 1, &c));
 		assert_int_equal(c.standing, STANDING_TRUSTED);
 	}
-	print_message("forged requests that reached the device: %u of 24000 in 120 s; one more round trip: %u of 120\n", forged_up,
-		      refused);
+	print_message("forged requests that reached the device: %u of 24000 in 120 s; one more "
+		      "round trip: %u of 120\n",
+		      forged_up, refused);
 	assert_true(forged_up <= 40 && refused < 120);
 	guard_free(r.g);
 }
@@ -571,7 +596,8 @@ static void test_abuse_with_proof(void **state)
 	guard_free(r.g);
 }
 
-/* The strangers' budget holds whatever they do, and the ones of prefixes that ask too often pay for themselves. */
+/* The strangers' budget holds whatever they do, and the ones of prefixes that ask too often pay for
+ * themselves. */
 static void test_unknown_budget(void **state)
 {
 	struct policy p = careful();
@@ -586,7 +612,8 @@ static void test_unknown_budget(void **state)
 		char text[64];
 		struct verdict v;
 
-		snprintf(text, sizeof text, "[2001:db8:%x:%x::1]:5000", (unsigned)(next_random(&r.seed) & 0xffff),
+		snprintf(text, sizeof text, "[2001:db8:%x:%x::1]:5000",
+			 (unsigned)(next_random(&r.seed) & 0xffff),
 			 (unsigned)(next_random(&r.seed) & 0xffff));
 		a = address(text);
 		rq = request(&a, i & 1 ? (int)(i >> 1 & 255) : -1, i);
@@ -599,7 +626,8 @@ static void test_unknown_budget(void **state)
 		}
 		r.now += TSTAMP_MS;
 	}
-	/* a minute's depth at first, then 6 a minute; never more than twice the half, since the other is handshakes' */
+	/* a minute's depth at first, then 6 a minute; never more than twice the half, since the
+	 * other is handshakes' */
 	assert_in_range(up, 6, 18);
 	guard_free(r.g);
 }
@@ -607,10 +635,14 @@ static void test_unknown_budget(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sequences),	  cmocka_unit_test(test_forget),
-		cmocka_unit_test(test_retune),		  cmocka_unit_test(test_newcomers),
-		cmocka_unit_test(test_forgeries_move_nothing), cmocka_unit_test(test_true_client_survives),
-		cmocka_unit_test(test_relation_bucket),	  cmocka_unit_test(test_abuse_with_proof),
+		cmocka_unit_test(test_sequences),
+		cmocka_unit_test(test_forget),
+		cmocka_unit_test(test_retune),
+		cmocka_unit_test(test_newcomers),
+		cmocka_unit_test(test_forgeries_move_nothing),
+		cmocka_unit_test(test_true_client_survives),
+		cmocka_unit_test(test_relation_bucket),
+		cmocka_unit_test(test_abuse_with_proof),
 		cmocka_unit_test(test_unknown_budget),
 	};
 

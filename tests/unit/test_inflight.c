@@ -81,8 +81,11 @@ static void test_against_copy(void **state)
 		unsigned has = 0, handshakes = 0, pick;
 
 		if (x >> 16 & 1) {
-			struct inflight_request rq = { .relation = relation, .piv = piv, .server = x >> 20 & 1,
-						       .kind = x >> 21 & 1 ? BUDGET_HANDSHAKE : BUDGET_REQUEST,
+			struct inflight_request rq = { .relation = relation,
+						       .piv = piv,
+						       .server = x >> 20 & 1,
+						       .kind = x >> 21 & 1 ? BUDGET_HANDSHAKE
+									   : BUDGET_REQUEST,
 						       .waiting = x >> 22 & 1 };
 			struct guard_ticket t = inflight_open(f, &rq);
 
@@ -107,9 +110,11 @@ static void test_against_copy(void **state)
 			const struct inflight_request *rq = inflight_get(f, copy[i].t);
 
 			assert_non_null(rq);
-			assert_true(rq->relation == copy[i].rq.relation && rq->piv == copy[i].rq.piv);
+			assert_true(rq->relation == copy[i].rq.relation &&
+				    rq->piv == copy[i].rq.piv);
 			has += relation && rq->relation == relation && rq->piv == piv;
-			handshakes += rq->server == 1 && rq->kind == BUDGET_HANDSHAKE && !copy[i].rq.waiting;
+			handshakes += rq->server == 1 && rq->kind == BUDGET_HANDSHAKE &&
+				      !copy[i].rq.waiting;
 		}
 		if (relation)
 			assert_int_equal(inflight_has(f, relation, piv), has > 0);
@@ -121,7 +126,9 @@ static void test_against_copy(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_tickets), cmocka_unit_test(test_handshakes), cmocka_unit_test(test_against_copy),
+		cmocka_unit_test(test_tickets),
+		cmocka_unit_test(test_handshakes),
+		cmocka_unit_test(test_against_copy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

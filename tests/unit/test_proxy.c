@@ -1,4 +1,5 @@
-/* proxy: the whole engine: what it drops, its timers, reload, and random traffic under the watched invariants. */
+/* proxy: the whole engine: what it drops, its timers, reload, and random traffic under the watched
+ * invariants. */
 #include "proxy/proxy.h"
 #include "engine.h"
 #include "msgtext.h"
@@ -15,9 +16,10 @@
 static void test_silence(void **state)
 {
 	static const char *const wires[] = {
-		"", "40", "4001", "400100", "80010001", "49010001", "4f010001", "40010001f0", "400100010f", "40010001ff",
-		"40000001ff", "4100000101", "40200001", "40c00001", "60010001", "70010001", "60450001", "40450001", "50450001",
-		"60000001", "50000001", "41e0000101",
+		"",         "40",         "4001",       "400100",     "80010001",   "49010001",
+		"4f010001", "40010001f0", "400100010f", "40010001ff", "40000001ff", "4100000101",
+		"40200001", "40c00001",   "60010001",   "70010001",   "60450001",   "40450001",
+		"50450001", "60000001",   "50000001",   "41e0000101",
 	};
 	struct proxy_config c = engine_roomy();
 	struct engine *e = engine_start(&c);
@@ -45,7 +47,8 @@ static void test_malformed_vectors(void **state)
 
 	(void)state;
 	e = engine_start(&c);
-	for (const char *m = vectors_first(vectors_member(json, "malformed_own")); m; m = vectors_next(m)) {
+	for (const char *m = vectors_first(vectors_member(json, "malformed_own")); m;
+	     m = vectors_next(m)) {
 		struct bytes b = vectors_bytes(m, "wire", wire, sizeof wire);
 
 		if (b.len > 4 && b.ptr[0] == 0x49)
@@ -70,9 +73,11 @@ static void test_pings(void **state)
 	e = engine_start(&c);
 	ENGINE_PLAY(e, "a> CON 0.00 0001 #", "a< RST 0.00 0001 #", "quiet",
 		    /* asked quietly; the client's own retransmissions arrive proven */
-		    "a> CON 0.01 0002 #02 " GET, "a< CON 0.00 * #", "quiet", "a> RST 0.00 $ #", "wait 800ms", "a< CON 0.00 * #",
-		    "a> RST 0.00 $ #", "wait 2s", "quiet", "a> CON 0.01 0002 #02 " GET, "wait 2s");
-	assert_string_equal(e->action, "queue"); /* a budget of 0 admits nobody, but the address is proven */
+		    "a> CON 0.01 0002 #02 " GET, "a< CON 0.00 * #", "quiet", "a> RST 0.00 $ #",
+		    "wait 800ms", "a< CON 0.00 * #", "a> RST 0.00 $ #", "wait 2s", "quiet",
+		    "a> CON 0.01 0002 #02 " GET, "wait 2s");
+	assert_string_equal(e->action,
+			    "queue"); /* a budget of 0 admits nobody, but the address is proven */
 	e->n_out = 0;
 	engine_stop(e);
 }
@@ -107,14 +112,16 @@ static void test_reconfigure(void **state)
 	(void)state;
 	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 * #*l Uri-Path:t",
 		    "b> CON 0.01 0001 #01 Uri-Path:house Uri-Path:door", "door< CON 0.01 * #*",
-		    "d> CON 0.01 0001 #01 Observe= Uri-Path:house Uri-Path:door", "door< CON 0.01 * #* Observe=",
-		    "door> ACK 2.05 $ #$ Observe=01 !x", "d< ACK 2.05 0001 #01 Observe=01 !x");
+		    "d> CON 0.01 0001 #01 Observe= Uri-Path:house Uri-Path:door",
+		    "door< CON 0.01 * #* Observe=", "door> ACK 2.05 $ #$ Observe=01 !x",
+		    "d< ACK 2.05 0001 #01 Observe=01 !x");
 	c.policy.servers[1].present = false;
 	proxy_reconfigure(e->proxy, &c, e->now);
 	e->cfg = c;
 	engine_wait(e, TSTAMP_MS);
-	ENGINE_PLAY(e, "b< ACK 5.03 0001 #01", "d< NON 5.03 * #01", "quiet", "lamp> NON 2.05 7001 #$l !on",
-		    "a< ACK 2.05 0001 #01 !on", "b> CON 0.01 0002 #02 Uri-Path:house Uri-Path:door", "b< ACK 4.04 0002 #02",
+	ENGINE_PLAY(e, "b< ACK 5.03 0001 #01", "d< NON 5.03 * #01", "quiet",
+		    "lamp> NON 2.05 7001 #$l !on", "a< ACK 2.05 0001 #01 !on",
+		    "b> CON 0.01 0002 #02 Uri-Path:house Uri-Path:door", "b< ACK 4.04 0002 #02",
 		    "quiet");
 	engine_stop(e);
 }
@@ -129,8 +136,8 @@ static void test_dry_run(void **state)
 	c.policy.servers[0].unknown_budget = 0;
 	c.policy.dry_run = true;
 	e = engine_start(&c);
-	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 * #* Uri-Path:t", "lamp> ACK 2.05 $ #$ !on",
-		    "a< ACK 2.05 0001 #01 !on", "quiet");
+	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 * #* Uri-Path:t",
+		    "lamp> ACK 2.05 $ #$ !on", "a< ACK 2.05 0001 #01 !on", "quiet");
 	assert_string_equal(e->action, "ping");
 	engine_stop(e);
 }
@@ -149,7 +156,9 @@ static void test_full(void **state)
 		engine_line(e, "%c> NON 0.01 %04x #%02x " GET, 'a' + i % 8, i, i);
 	for (unsigned i = 0; i < e->n_out; i++)
 		refused += e->out[i].to.leg == LEG_CLIENT && e->out[i].buf[1] == MSG_UNAVAILABLE;
-	assert_int_equal(refused, 0); /* the guard's own table is as large: silence, and the client tries again */
+	assert_int_equal(
+		refused,
+		0); /* the guard's own table is as large: silence, and the client tries again */
 	assert_string_equal(e->reason, "queue-full");
 	assert_int_equal(e->to_device, 16);
 	/* one client alone gets no more than a quarter */
@@ -167,15 +176,17 @@ static void test_full(void **state)
 	engine_stop(e);
 }
 
-/* --- random traffic ------------------------------------------------------------------------------------------------- */
+/* --- random traffic
+ * -------------------------------------------------------------------------------------------------
+ */
 
 #define HOSTILE 0x66 /* a kid the devices don't know: what they accept, proves its sender */
 
 /* What a device does with a request. */
 static void device_answers(struct engine *e, const struct engine_sent *s)
 {
-	static const uint8_t codes[] = { MSG_CONTENT, MSG_CHANGED, MSG_UNAUTHORIZED, MSG_BAD_REQUEST, MSG_NOT_FOUND,
-					 MSG_UNAVAILABLE };
+	static const uint8_t codes[] = { MSG_CONTENT,     MSG_CHANGED,   MSG_UNAUTHORIZED,
+					 MSG_BAD_REQUEST, MSG_NOT_FOUND, MSG_UNAVAILABLE };
 	uint64_t n = engine_random(e);
 	struct path from = s->to;
 	uint8_t buf[1300], payload[1100], type;
@@ -186,12 +197,15 @@ static void device_answers(struct engine *e, const struct engine_sent *s)
 	if (msg_parse(&m, bytes_of(s->buf, s->len)) != MSG_OK || !msg_is_request(&m) || n % 5 == 0)
 		return; /* silence */
 	if (n % 7 == 0) {
-		engine_receive(e, &from, bytes_of((uint8_t[]){ n & 8 ? 0x60 : 0x70, 0, s->buf[2], s->buf[3] }, 4));
+		engine_receive(
+			e, &from,
+			bytes_of((uint8_t[]){ n & 8 ? 0x60 : 0x70, 0, s->buf[2], s->buf[3] }, 4));
 		if (!(n & 8) || n & 16)
 			return;
 	}
 	type = n & 32 ? (m.type == MSG_CON ? MSG_ACK : MSG_NON) : n & 64 ? MSG_CON : MSG_NON;
-	msgbuf_begin(&b, buf, sizeof buf, type, codes[(n >> 8) % 6], type == MSG_ACK ? m.mid : (uint16_t)(n >> 16), m.token);
+	msgbuf_begin(&b, buf, sizeof buf, type, codes[(n >> 8) % 6],
+		     type == MSG_ACK ? m.mid : (uint16_t)(n >> 16), m.token);
 	if (msg_find(&m, 6, &observe) && (n >> 40 & 1))
 		msgbuf_option_uint(&b, 6, (uint32_t)(n >> 44 & 0xff));
 	if (msg_find(&m, 9, &observe) && observe.value.ptr[2] != HOSTILE && (n >> 41 & 3))
@@ -215,7 +229,9 @@ static void client_reacts(struct engine *e, const struct engine_sent *s)
 		return;
 	/* pings are answered RST, responses ACK, now and then RST */
 	engine_receive(e, &s->to,
-		       bytes_of((uint8_t[]){ s->buf[1] == 0 || n % 8 == 1 ? 0x70 : 0x60, 0, s->buf[2], s->buf[3] }, 4));
+		       bytes_of((uint8_t[]){ s->buf[1] == 0 || n % 8 == 1 ? 0x70 : 0x60, 0,
+					     s->buf[2], s->buf[3] },
+				4));
 }
 
 static void random_request(struct engine *e)
@@ -241,13 +257,13 @@ static void random_request(struct engine *e)
 		at += sprintf(at, " 65003=00");
 	memset(token, '7', sizeof token);
 	token[2 * (n >> 36 & 15)] = '\0';
-	engine_line(e, "%s> %s 0.0%u %04x #%s%s%s", names[n >> 40 & 7], n >> 43 & 3 ? "CON" : "NON", payload[0] ? 2 : 1,
-		    (unsigned)(n >> 46 & 0x3ff), token, options, payload);
+	engine_line(e, "%s> %s 0.0%u %04x #%s%s%s", names[n >> 40 & 7], n >> 43 & 3 ? "CON" : "NON",
+		    payload[0] ? 2 : 1, (unsigned)(n >> 46 & 0x3ff), token, options, payload);
 }
 
 /*
- * Whatever happens: I3 and I4 are watched by the rig, memory by the sanitizers, and at the end nothing is left. Both
- * with budgets that are soon spent and with ample ones.
+ * Whatever happens: I3 and I4 are watched by the rig, memory by the sanitizers, and at the end
+ * nothing is left. Both with budgets that are soon spent and with ample ones.
  */
 static void random_traffic(const struct proxy_config *c, uint64_t seed, unsigned rounds)
 {
@@ -296,10 +312,10 @@ static void test_random(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_silence),	    cmocka_unit_test(test_malformed_vectors),
-		cmocka_unit_test(test_pings),	    cmocka_unit_test(test_unreachable),
+		cmocka_unit_test(test_silence),     cmocka_unit_test(test_malformed_vectors),
+		cmocka_unit_test(test_pings),       cmocka_unit_test(test_unreachable),
 		cmocka_unit_test(test_reconfigure), cmocka_unit_test(test_dry_run),
-		cmocka_unit_test(test_full),	    cmocka_unit_test(test_random),
+		cmocka_unit_test(test_full),        cmocka_unit_test(test_random),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,7 +7,7 @@
 
 static void test_history(void **state)
 {
-	struct relation rel = { .key = 1 };
+	struct relation rel = { .endpoint = 1 };
 
 	(void)state;
 	assert_int_equal(relation_success(&rel), 100);
@@ -28,7 +28,7 @@ static void test_history(void **state)
 
 static void test_doubt(void **state)
 {
-	struct relation rel = { .key = 1 };
+	struct relation rel = { .endpoint = 1 };
 	tstamp now = 1000 * TSTAMP_S;
 
 	(void)state;

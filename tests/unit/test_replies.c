@@ -36,11 +36,13 @@ static void test_share(void **state)
 	assert_in_range(allowed(&r, &a, 100, START + TSTAMP_S / 2), 9, 10);
 	addr_parse(&a, "192.0.2.1:5683", 0);
 	addr_parse(&b, "192.0.2.200:5683", 0);
-	assert_int_equal(allowed(&r, &a, 100, START) + allowed(&r, &b, 100, START), 20); /* the same /24 */
+	assert_int_equal(allowed(&r, &a, 100, START) + allowed(&r, &b, 100, START),
+			 20); /* the same /24 */
 	replies_free(&r);
 }
 
-/* One in two above the rate, but over all prefixes never more than half as many again: I3 bounds the rest. */
+/* One in two above the rate, but over all prefixes never more than half as many again: I3 bounds
+ * the rest. */
 static void test_slip(void **state)
 {
 	struct addr a;
@@ -56,7 +58,9 @@ static void test_slip(void **state)
 	n = 0;
 	for (tstamp t = START + TSTAMP_MIN; t < START + 2 * TSTAMP_MIN; t += 10 * TSTAMP_MS)
 		n += replies_allow(&r, &a, t);
-	assert_in_range(n, 20 * 60, 2 * 20 * 60 + 40); /* 100/s ask, 20/s get, and no more than that again slips */
+	assert_in_range(n, 20 * 60,
+			2 * 20 * 60 +
+				40); /* 100/s ask, 20/s get, and no more than that again slips */
 	replies_free(&r);
 }
 
@@ -78,7 +82,9 @@ static void test_retune(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_share), cmocka_unit_test(test_slip), cmocka_unit_test(test_retune),
+		cmocka_unit_test(test_share),
+		cmocka_unit_test(test_slip),
+		cmocka_unit_test(test_retune),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
-/* reply: what goes to clients: form and size of refusals, what is remembered, what is repeated, what is held. */
+/* reply: what goes to clients: form and size of refusals, what is remembered, what is repeated,
+ * what is held. */
 #include "proxy/reply.h"
 #include "engine.h"
 #include "msgtext.h"
@@ -8,9 +9,11 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#define GET  "Uri-Path:lamp Uri-Path:t"
-#define REG  "Observe= Uri-Path:lamp Uri-Path:t"
-#define LONG "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
+#define GET "Uri-Path:lamp Uri-Path:t"
+#define REG "Observe= Uri-Path:lamp Uri-Path:t"
+#define LONG                                                                                       \
+	"0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567" \
+	"890123456789"
 
 static struct engine *start_spent(void)
 {
@@ -21,7 +24,8 @@ static struct engine *start_spent(void)
 	return engine_start(&c);
 }
 
-/* 4.29: Max-Age, and an Echo to prove oneself with; piggybacked or NON, never a separate CON (RFC 9175 §2.4). */
+/* 4.29: Max-Age, and an Echo to prove oneself with; piggybacked or NON, never a separate CON (RFC
+ * 9175 §2.4). */
 static void test_refusals(void **state)
 {
 	struct engine *e = start_spent();
@@ -34,13 +38,15 @@ static void test_refusals(void **state)
 	s = engine_take(e, "a");
 	assert_non_null(s);
 	assert_int_equal(msg_parse(&m, bytes_of(s->buf, s->len)), MSG_OK);
-	assert_true(m.type == MSG_NON && m.code == MSG_TOO_MANY_REQUESTS && m.token.len == 8 && m.n_options == 2);
+	assert_true(m.type == MSG_NON && m.code == MSG_TOO_MANY_REQUESTS && m.token.len == 8 &&
+		    m.n_options == 2);
 	assert_true(msg_find(&m, 14, &opt) && opt.value.len <= 4);
 	assert_true(msg_find(&m, 252, &opt) && opt.value.len == ECHO_LEN);
 	assert_true(s->len <= PROXY_UNPROVEN);
 	/* with a stale or foreign Echo: 4.01 with a fresh one, and that is accepted */
-	ENGINE_PLAY(e, "b> CON 0.01 0002 #02 " GET " Echo=0102030405", "b< ACK 4.01 0002 #02 Echo=*", "quiet",
-		    "b> CON 0.01 0003 #03 " GET " Echo=$", "wait 1s");
+	ENGINE_PLAY(e, "b> CON 0.01 0002 #02 " GET " Echo=0102030405",
+		    "b< ACK 4.01 0002 #02 Echo=*", "quiet", "b> CON 0.01 0003 #03 " GET " Echo=$",
+		    "wait 1s");
 	assert_string_equal(e->action, "queue");
 	assert_string_equal(e->lane, "reachable");
 	e->n_out = 0;
@@ -57,7 +63,8 @@ static void test_silent(void **state)
 	c.policy.servers[0].unknown_budget = 0;
 	c.listens[0].silent = true;
 	e = engine_start(&c);
-	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " GET, "a> NON 0.01 0002 #02 " GET, "a> CON 0.01 0003 #03 Uri-Path:nowhere",
+	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " GET, "a> NON 0.01 0002 #02 " GET,
+		    "a> CON 0.01 0003 #03 Uri-Path:nowhere",
 		    "a> CON 0.01 0004 #04 " GET " 65003=", "quiet");
 	engine_stop(e);
 }
@@ -85,18 +92,21 @@ static void test_same_bytes(void **state)
 	struct engine *e = engine_start(&c);
 
 	(void)state;
-	ENGINE_PLAY(e, "a> NON 0.01 0001 #01 " GET, "lamp< NON 0.01 * #* Uri-Path:t", "lamp> NON 2.05 7001 #$ !on",
-		    "a< NON 2.05 *m #01 !on", "a> NON 0.01 0001 #01 " GET, "a< NON 2.05 $m #01 !on", "quiet",
-		    "a> CON 0.01 0002 #02 " GET, "lamp< CON 0.01 * #* Uri-Path:t", "lamp> ACK 4.04 $ #$", "a< ACK 4.04 0002 #02",
-		    "wait 200s", "a> CON 0.01 0002 #02 " GET, "a< ACK 4.04 0002 #02", "quiet",
+	ENGINE_PLAY(e, "a> NON 0.01 0001 #01 " GET, "lamp< NON 0.01 * #* Uri-Path:t",
+		    "lamp> NON 2.05 7001 #$ !on", "a< NON 2.05 *m #01 !on",
+		    "a> NON 0.01 0001 #01 " GET, "a< NON 2.05 $m #01 !on", "quiet",
+		    "a> CON 0.01 0002 #02 " GET, "lamp< CON 0.01 * #* Uri-Path:t",
+		    "lamp> ACK 4.04 $ #$", "a< ACK 4.04 0002 #02", "wait 200s",
+		    "a> CON 0.01 0002 #02 " GET, "a< ACK 4.04 0002 #02", "quiet",
 		    /* EXCHANGE_LIFETIME is 247 s: then it is a new request */
-		    "wait 60s", "a> CON 0.01 0002 #02 " GET, "lamp< CON 0.01 * #* Uri-Path:t", "lamp> ACK 2.05 $ #$ !x",
-		    "a< ACK 2.05 0002 #02 !x");
+		    "wait 60s", "a> CON 0.01 0002 #02 " GET, "lamp< CON 0.01 * #* Uri-Path:t",
+		    "lamp> ACK 2.05 $ #$ !x", "a< ACK 2.05 0002 #02 !x");
 	assert_int_equal(e->proxy->faults[FAULT_DUPLICATE], 2);
 	engine_stop(e);
 }
 
-/* A separate response is repeated until the client acknowledges or is given up: MAX_RETRANSMIT 4. */
+/* A separate response is repeated until the client acknowledges or is given up: MAX_RETRANSMIT 4.
+ */
 static void test_separate_repeated(void **state)
 {
 	struct proxy_config c = engine_open();
@@ -104,9 +114,10 @@ static void test_separate_repeated(void **state)
 	unsigned copies = 0;
 
 	(void)state;
-	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 *u #*t Uri-Path:t", "lamp> ACK 0.00 $u #", "wait 2s",
-		    "a< ACK 0.00 0001 #", "lamp> CON 2.05 7001 #$t !on", "lamp< ACK 0.00 7001 #", "a< CON 2.05 *m #01 !on",
-		    "wait 100s");
+	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 *u #*t Uri-Path:t",
+		    "lamp> ACK 0.00 $u #", "wait 2s", "a< ACK 0.00 0001 #",
+		    "lamp> CON 2.05 7001 #$t !on", "lamp< ACK 0.00 7001 #",
+		    "a< CON 2.05 *m #01 !on", "wait 100s");
 	while (e->n_out) {
 		ENGINE_PLAY(e, "a< CON 2.05 $m #01 !on");
 		copies++;
@@ -125,8 +136,10 @@ static void test_held_last_word(void **state)
 	(void)state;
 	ENGINE_PLAY(e, "x> CON 0.01 0001 #01 " REG, "lamp< CON 0.01 * #*t Observe= Uri-Path:t",
 		    "lamp> ACK 2.05 $ #$t Observe=01 !1", "x< ACK 2.05 0001 #01 Observe=01 !1",
-		    "lamp> NON 2.05 7001 #$t Observe=02 !" LONG, "lamp> NON 2.05 7002 #$t Observe=03 !" LONG,
-		    "lamp> NON 2.05 7003 #$t Observe=04 !" LONG, "lamp> NON 2.05 7004 #$t Observe=05 65002= !" LONG);
+		    "lamp> NON 2.05 7001 #$t Observe=02 !" LONG,
+		    "lamp> NON 2.05 7002 #$t Observe=03 !" LONG,
+		    "lamp> NON 2.05 7003 #$t Observe=04 !" LONG,
+		    "lamp> NON 2.05 7004 #$t Observe=05 65002= !" LONG);
 	engine_wait(e, 200 * TSTAMP_S);
 	assert_int_equal(e->proxy->exchanges.count, 0);
 	e->n_out = 0;
@@ -136,8 +149,8 @@ static void test_held_last_word(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_refusals),   cmocka_unit_test(test_silent),
-		cmocka_unit_test(test_reply_rate), cmocka_unit_test(test_same_bytes),
+		cmocka_unit_test(test_refusals),          cmocka_unit_test(test_silent),
+		cmocka_unit_test(test_reply_rate),        cmocka_unit_test(test_same_bytes),
 		cmocka_unit_test(test_separate_repeated), cmocka_unit_test(test_held_last_word),
 	};
 

@@ -24,7 +24,8 @@ struct copy {
 	unsigned accepted;
 };
 
-/* Random operations; the copy keeps every key for ever, so what the table has must be in it, and as it is there. */
+/* Random operations; the copy keeps every key for ever, so what the table has must be in it, and as
+ * it is there. */
 static void test_against_copy(void **state)
 {
 	struct reputation *r = reputation_create(RELATIONS);
@@ -41,8 +42,9 @@ static void test_against_copy(void **state)
 		now += (n >> 8 & 3) * TSTAMP_S;
 		rel = reputation_find(r, which + 1, LIFETIME, now);
 		if (rel) {
-			assert_true(rel->key == which + 1 && copy[which].key);
-			assert_int_equal(relation_accepted(rel), copy[which].accepted > 64 ? 64 : copy[which].accepted);
+			assert_true(reputation_key(r, rel) == which + 1 && copy[which].key);
+			assert_int_equal(relation_accepted(rel),
+					 copy[which].accepted > 64 ? 64 : copy[which].accepted);
 			assert_true(now - copy[which].seen < LIFETIME + 2 * TSTAMP_S);
 		}
 		switch (n >> 16 & 7) {

@@ -13,7 +13,8 @@
 #define X10 "0123456789"
 #define X90 X10 X10 X10 X10 X10 X10 X10 X10 X10
 
-/* --- what the next hop sees --------------------------------------------------------------------------------------- */
+/* --- what the next hop sees
+ * --------------------------------------------------------------------------------------- */
 
 /* To us, and to which device as what; or the code of the refusal. */
 struct row {
@@ -28,9 +29,12 @@ static void run_rows(struct engine *e, const struct row *rows, size_t n)
 		engine_line(e, "a> %s %04zx #f0%02zx %s", con ? "CON 0.02" : "NON 0.02", i, i,
 			    con ? rows[i].sent : rows[i].sent + 4);
 		if (rows[i].device) {
-			engine_line(e, "%s< %s 0.02 * #* %s", rows[i].device, con ? "CON" : "NON", rows[i].seen);
+			engine_line(e, "%s< %s 0.02 * #* %s", rows[i].device, con ? "CON" : "NON",
+				    rows[i].seen);
 			engine_line(e, "%s> NON 2.04 %04zx #$", rows[i].device, i);
-			engine_line(e, con ? "a< ACK 2.04 %04zx #f0%02zx" : "a< NON 2.04 * #f0%02zx", i, i);
+			engine_line(e,
+				    con ? "a< ACK 2.04 %04zx #f0%02zx" : "a< NON 2.04 * #f0%02zx",
+				    i, i);
 		} else if (con) {
 			engine_line(e, "a< ACK %s %04zx #f0%02zx", rows[i].seen, i, i);
 		} else {
@@ -47,13 +51,15 @@ static void test_reverse(void **state)
 {
 	static const struct row rows[] = {
 		{ "Uri-Path:lamp", "lamp", "" },
-		{ "Uri-Path:lamp Uri-Path:a Uri-Path:b Uri-Query:q=1", "lamp", "Uri-Path:a Uri-Path:b Uri-Query:q=1" },
+		{ "Uri-Path:lamp Uri-Path:a Uri-Path:b Uri-Query:q=1", "lamp",
+		  "Uri-Path:a Uri-Path:b Uri-Query:q=1" },
 		{ "Uri-Path:lamp Uri-Path:lamp", "lamp", "Uri-Path:lamp" },
 		{ "Uri-Path:lamp Uri-Path:", "lamp", "Uri-Path:" },
 		{ "Uri-Path:house Uri-Path:door Uri-Path:open", "door", "Uri-Path:open" },
 		{ "Uri-Path:house Uri-Path:door", "door", "" },
 		/* an unknown Uri-Host does not disturb, and does not travel on */
-		{ "Uri-Host:guard.example Uri-Port=1633 Uri-Path:lamp Uri-Path:a", "lamp", "Uri-Path:a" },
+		{ "Uri-Host:guard.example Uri-Port=1633 Uri-Path:lamp Uri-Path:a", "lamp",
+		  "Uri-Path:a" },
 		{ "Uri-Host:hall.example Uri-Path:lamp", "hall", "Uri-Path:lamp" },
 		{ "Uri-Host:HALL.example", "hall", "" },
 		{ "NON Uri-Path:lamp", "lamp", "" },
@@ -68,8 +74,8 @@ static void test_reverse(void **state)
 		/* blocks and the like pass through untouched */
 		{ "Uri-Path:lamp Block2=06 Block1=0e Size2= Size1=1000 Request-Tag=01 !x", "lamp",
 		  "Block2=06 Block1=0e Size2= Size1=1000 Request-Tag=01 !x" },
-		{ "If-Match=01 ETag=02 If-None-Match= Uri-Path:lamp Content-Format=2a Accept=32 !x", "lamp",
-		  "If-Match=01 ETag=02 If-None-Match= Content-Format=2a Accept=32 !x" },
+		{ "If-Match=01 ETag=02 If-None-Match= Uri-Path:lamp Content-Format=2a Accept=32 !x",
+		  "lamp", "If-Match=01 ETag=02 If-None-Match= Content-Format=2a Accept=32 !x" },
 	};
 	struct proxy_config c = engine_roomy();
 	struct engine *e = engine_start(&c);
@@ -82,34 +88,45 @@ static void test_reverse(void **state)
 static void test_forward(void **state)
 {
 	static const struct row rows[] = {
-		/* the destination's own literal is omitted; a name is kept; Hop-Limit 16 is added (RFC 8768 §3) */
+		/* the destination's own literal is omitted; a name is kept; Hop-Limit 16 is added
+		   (RFC 8768 §3) */
 		{ "Proxy-Uri:coap://[fd00:db8::18]/a/b?c&d", "door",
 		  "Uri-Path:a Uri-Path:b Uri-Query:c Uri-Query:d Hop-Limit=10" },
 		{ "Proxy-Uri:coap://[fd00:db8::18]", "door", "Hop-Limit=10" },
 		{ "Proxy-Uri:coap://[fd00:db8::18]/", "door", "Hop-Limit=10" },
-		{ "Proxy-Uri:coap://[fd00:0DB8:0::18]:5683/%41", "door", "Uri-Path:A Hop-Limit=10" },
-		{ "Proxy-Uri:coap://hall.example:61616/x", "hall", "Uri-Host:hall.example Uri-Path:x Hop-Limit=10" },
-		{ "Proxy-Uri:COAP://Hall.Example:61616/x", "hall", "Uri-Host:Hall.Example Uri-Path:x Hop-Limit=10" },
+		{ "Proxy-Uri:coap://[fd00:0DB8:0::18]:5683/%41", "door",
+		  "Uri-Path:A Hop-Limit=10" },
+		{ "Proxy-Uri:coap://hall.example:61616/x", "hall",
+		  "Uri-Host:hall.example Uri-Path:x Hop-Limit=10" },
+		{ "Proxy-Uri:COAP://Hall.Example:61616/x", "hall",
+		  "Uri-Host:Hall.Example Uri-Path:x Hop-Limit=10" },
 		{ "Proxy-Uri:coap://[fd00:db8::19]:61616//%2F//?%2F%2F&?%26", "hall",
-		  "Uri-Path: Uri-Path:/ Uri-Path: Uri-Path: Uri-Query:// Uri-Query:?& Hop-Limit=10" },
+		  "Uri-Path: Uri-Path:/ Uri-Path: Uri-Path: Uri-Query:// Uri-Query:?& "
+		  "Hop-Limit=10" },
 		/* Proxy-Uri takes precedence over Uri-* */
-		{ "Uri-Host:hall.example Uri-Path:z Uri-Query:z Proxy-Uri:coap://[fd00:db8::18]/a", "door",
+		{ "Uri-Host:hall.example Uri-Path:z Uri-Query:z Proxy-Uri:coap://[fd00:db8::18]/a",
+		  "door", "Uri-Path:a Hop-Limit=10" },
+		{ "Uri-Host:fd00:db8::18 Uri-Path:a Proxy-Scheme:coap", "door",
 		  "Uri-Path:a Hop-Limit=10" },
-		{ "Uri-Host:fd00:db8::18 Uri-Path:a Proxy-Scheme:coap", "door", "Uri-Path:a Hop-Limit=10" },
-		{ "Uri-Host:[fd00:db8::18] Uri-Path:a Proxy-Scheme:coap", "door", "Uri-Path:a Hop-Limit=10" },
-		{ "Uri-Host:hall.example Uri-Port=f0b0 Uri-Path:a Uri-Query:b Proxy-Scheme:coap", "hall",
-		  "Uri-Host:hall.example Uri-Path:a Uri-Query:b Hop-Limit=10" },
-		{ "Uri-Host:hall.example Uri-Port=f0b0 OSCORE=0900 Proxy-Scheme:coap !=0000000000000000", "hall",
-		  "Uri-Host:hall.example OSCORE=0900 Hop-Limit=10 !=0000000000000000" },
+		{ "Uri-Host:[fd00:db8::18] Uri-Path:a Proxy-Scheme:coap", "door",
+		  "Uri-Path:a Hop-Limit=10" },
+		{ "Uri-Host:hall.example Uri-Port=f0b0 Uri-Path:a Uri-Query:b Proxy-Scheme:coap",
+		  "hall", "Uri-Host:hall.example Uri-Path:a Uri-Query:b Hop-Limit=10" },
+		{ "Uri-Host:hall.example Uri-Port=f0b0 OSCORE=0900 Proxy-Scheme:coap "
+		  "!=0000000000000000",
+		  "hall", "Uri-Host:hall.example OSCORE=0900 Hop-Limit=10 !=0000000000000000" },
 		/* our own authority is treated locally (RFC 7252 §5.7.2) */
-		{ "Uri-Host:2001:db8::53 Uri-Path:lamp Uri-Path:a Proxy-Scheme:coap", "lamp", "Uri-Path:a Hop-Limit=10" },
+		{ "Uri-Host:2001:db8::53 Uri-Path:lamp Uri-Path:a Proxy-Scheme:coap", "lamp",
+		  "Uri-Path:a Hop-Limit=10" },
 		{ "Uri-Path:lamp Uri-Path:a Proxy-Scheme:coap", "lamp", "Uri-Path:a" },
-		{ "Proxy-Uri:coap://[2001:db8::53]/lamp/a?b", "lamp", "Uri-Path:a Uri-Query:b Hop-Limit=10" },
+		{ "Proxy-Uri:coap://[2001:db8::53]/lamp/a?b", "lamp",
+		  "Uri-Path:a Uri-Query:b Hop-Limit=10" },
 		{ "Proxy-Uri:coap://[2001:db8::53]/house/d%6For", "door", "Hop-Limit=10" },
 		{ "Proxy-Uri:coap://[2001:db8::53]/other", NULL, "4.04" },
 		{ "Proxy-Uri:coap://[2001:db8::53]", NULL, "4.04" },
 		/* default deny */
-		{ "Proxy-Uri:coap://[fd00:db8::17]/", NULL, "5.05" }, /* lamp is no forward target */
+		{ "Proxy-Uri:coap://[fd00:db8::17]/", NULL,
+		  "5.05" }, /* lamp is no forward target */
 		{ "Proxy-Uri:coap://[fd00:db8::99]/", NULL, "5.05" },
 		{ "Proxy-Uri:coap://[fd00:db8::18]:5684/", NULL, "5.05" },
 		{ "Proxy-Uri:coap://hall.example/", NULL, "5.05" }, /* its port is another */
@@ -151,9 +168,11 @@ static void test_hop_limit(void **state)
 		{ "Uri-Path:lamp Hop-Limit=00", NULL, "4.00" },
 		{ "Uri-Path:lamp Hop-Limit=", NULL, "4.00" },
 		{ "Uri-Path:lamp Hop-Limit=0010", NULL, "4.00" },
-		{ "Hop-Limit=05 Proxy-Uri:coap://[fd00:db8::18]/a", "door", "Uri-Path:a Hop-Limit=04" },
+		{ "Hop-Limit=05 Proxy-Uri:coap://[fd00:db8::18]/a", "door",
+		  "Uri-Path:a Hop-Limit=04" },
 		{ "Hop-Limit=01 Proxy-Uri:coap://[fd00:db8::18]/a", NULL, "5.08" },
-		{ "OSCORE=0900 Uri-Path:lamp Hop-Limit=05 !=0000", "lamp", "OSCORE=0900 Hop-Limit=04 !=0000" },
+		{ "OSCORE=0900 Uri-Path:lamp Hop-Limit=05 !=0000", "lamp",
+		  "OSCORE=0900 Hop-Limit=04 !=0000" },
 	};
 	struct proxy_config c = engine_roomy();
 	struct engine *e;
@@ -193,14 +212,16 @@ static void test_request_options(void **state)
 		{ "Uri-Path:lamp Q-Block2=0e", NULL, "4.02" },
 		{ "Uri-Path:lamp Proxy-Cri=80", NULL, "4.02" },
 		{ "Uri-Path:lamp Proxy-Scheme-Number=00", NULL, "4.02" },
-		/* critical, known, of a wrong length or repeated: as if not known (RFC 7252 §5.4.3, §5.4.5) */
+		/* critical, known, of a wrong length or repeated: as if not known (RFC 7252 §5.4.3,
+		   §5.4.5) */
 		{ "Uri-Path:lamp Block2=00000000", NULL, "4.02" },
 		{ "Uri-Path:lamp Accept=000000", NULL, "4.02" },
 		{ "Uri-Path:lamp Accept=00 Accept=00", NULL, "4.02" },
 		{ "Uri-Host:a Uri-Host:b Uri-Path:lamp", NULL, "4.02" },
 		{ "Uri-Host: Uri-Path:lamp", NULL, "4.02" },
 		{ "OSCORE=0900 OSCORE=0900 Uri-Path:lamp !=00", NULL, "4.02" },
-		{ "OSCORE=0900 Uri-Path:lamp", NULL, "4.02" }, /* no payload: malformed (RFC 8613 §2) */
+		{ "OSCORE=0900 Uri-Path:lamp", NULL,
+		  "4.02" }, /* no payload: malformed (RFC 8613 §2) */
 		/* elective and safe, of a wrong length: the endpoint's affair */
 		{ "Uri-Path:lamp Size1=0000000000", "lamp", "Size1=0000000000" },
 		{ "ETag= Uri-Path:lamp", "lamp", "ETag=" },
@@ -225,20 +246,26 @@ static void test_proxy_forms(void **state)
 	struct msg up, got;
 
 	(void)state;
-	/* the third row is what the first two become at a server of that name; they name none in the others */
-	assert_int_equal(msg_parse(&up, vectors_bytes(vectors_next(vectors_next(form)), "wire", upstream, sizeof upstream)),
+	/* the third row is what the first two become at a server of that name; they name none in
+	 * the others */
+	assert_int_equal(msg_parse(&up, vectors_bytes(vectors_next(vectors_next(form)), "wire",
+						      upstream, sizeof upstream)),
 			 MSG_OK);
 	strcpy(c.servers[1].uri_host, "example.net");
 	c.listens[0].server = 1;
 	e = engine_start(&c);
 	for (; form; form = vectors_next(form), forms++) {
-		bool refused = vectors_text(form, "expect", expect, sizeof expect) && strcmp(expect, "4.02") == 0;
+		bool refused = vectors_text(form, "expect", expect, sizeof expect) &&
+			       strcmp(expect, "4.02") == 0;
 		const struct engine_sent *s;
 		struct msg_option hop;
 
 		if (forms == 2)
 			continue;
-		engine_receive(e, &engine_peer(e, (const char *[]){ "a", "b", "c", "d", "e", "f", "g" }[forms])->path,
+		engine_receive(e,
+			       &engine_peer(e, (const char *[]){ "a", "b", "c", "d", "e", "f",
+								 "g" }[forms])
+					->path,
 			       vectors_bytes(form, "wire", wire, sizeof wire));
 		s = engine_take(e, "door");
 		assert_true((s == NULL) == refused);
@@ -258,7 +285,11 @@ static void test_proxy_forms(void **state)
 			}
 			assert_true(msg_next(&y, &b) && b.number == 16 && !msg_next(&y, &b));
 		} else {
-			assert_true(msg_find(&got, forms == 4 ? 65001 : forms == 5 ? 65004 : 65020, &hop));
+			assert_true(msg_find(&got,
+					     forms == 4   ? 65001
+					     : forms == 5 ? 65004
+							  : 65020,
+					     &hop));
 			assert_true(bytes_are(hop.value, "z"));
 		}
 	}
@@ -271,7 +302,8 @@ static void test_proxy_forms(void **state)
 /* RFC 8974: whatever length, the token comes back as it was. */
 static void test_tokens(void **state)
 {
-	static const unsigned lengths[] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 31, 32, 33, 34, 100, 268, 269, 300 };
+	static const unsigned lengths[] = { 0,  1,  2,  3,  4,  5,  6,  7,   8,   9,   10,
+					    11, 12, 13, 31, 32, 33, 34, 100, 268, 269, 300 };
 	struct proxy_config c = engine_roomy();
 	struct engine *e = engine_start(&c);
 	char token[601];
@@ -301,25 +333,29 @@ static void test_tokens(void **state)
 	engine_stop(e);
 }
 
-/* --- silence, and waiting ------------------------------------------------------------------------------------------ */
+/* --- silence, and waiting
+ * ------------------------------------------------------------------------------------------ */
 
-/* An unproven client's CON reaches the device exactly once, however often the client repeats it, and no ACK is given. */
+/* An unproven client's CON reaches the device exactly once, however often the client repeats it,
+ * and no ACK is given. */
 static void test_unproven_once(void **state)
 {
 	struct proxy_config c = engine_careful();
 	struct engine *e = engine_start(&c);
 
 	(void)state;
-	ENGINE_PLAY(e, "x> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 * #*t Uri-Path:t", "wait 2s", "x> CON 0.01 0001 #01 " GET,
-		    "wait 4s", "x> CON 0.01 0001 #01 " GET, "wait 8s", "x> CON 0.01 0001 #01 " GET, "wait 16s",
-		    "x> CON 0.01 0001 #01 " GET, "wait 30s", "quiet", "wait 40s", "x< ACK 5.04 0001 #01", "quiet",
+	ENGINE_PLAY(e, "x> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 * #*t Uri-Path:t", "wait 2s",
+		    "x> CON 0.01 0001 #01 " GET, "wait 4s", "x> CON 0.01 0001 #01 " GET, "wait 8s",
+		    "x> CON 0.01 0001 #01 " GET, "wait 16s", "x> CON 0.01 0001 #01 " GET,
+		    "wait 30s", "quiet", "wait 40s", "x< ACK 5.04 0001 #01", "quiet",
 		    /* known still: the same answer */
 		    "x> CON 0.01 0001 #01 " GET, "x< ACK 5.04 0001 #01", "quiet");
 	assert_int_equal(e->to_device, 1);
 	engine_stop(e);
 }
 
-/* A client we know is told by ACK that we are at it, and the device hears MAX_RETRANSMIT repetitions. */
+/* A client we know is told by ACK that we are at it, and the device hears MAX_RETRANSMIT
+ * repetitions. */
 static void test_silent_device(void **state)
 {
 	struct proxy_config c = engine_open();
@@ -328,16 +364,17 @@ static void test_silent_device(void **state)
 	(void)state;
 	c.links[0].retransmit = (struct retransmit_params){ 2 * TSTAMP_S, 2 };
 	e = engine_start(&c);
-	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 *m #*t Uri-Path:t", "wait 3s", "a< ACK 0.00 0001 #",
-		    "a> CON 0.01 0001 #01 " GET, "a< ACK 0.00 0001 #", "wait 7s", "lamp< CON 0.01 $m #$t Uri-Path:t",
-		    "lamp< CON 0.01 $m #$t Uri-Path:t", "quiet lamp", "wait 14s", "quiet lamp", "a< CON 5.04 * #01",
-		    "a> ACK 0.00 $ #", "flush", "wait 100s", "quiet",
+	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 *m #*t Uri-Path:t", "wait 3s",
+		    "a< ACK 0.00 0001 #", "a> CON 0.01 0001 #01 " GET, "a< ACK 0.00 0001 #",
+		    "wait 7s", "lamp< CON 0.01 $m #$t Uri-Path:t",
+		    "lamp< CON 0.01 $m #$t Uri-Path:t", "quiet lamp", "wait 14s", "quiet lamp",
+		    "a< CON 5.04 * #01", "a> ACK 0.00 $ #", "flush", "wait 100s", "quiet",
 		    /* a NON is not repeated; 5.04 after the link's MAX_TRANSMIT_WAIT, 21 s */
-		    "a> NON 0.01 0002 #02 " GET, "lamp< NON 0.01 * #* Uri-Path:t", "wait 20s", "quiet", "wait 2s",
-		    "a< NON 5.04 * #02", "quiet",
+		    "a> NON 0.01 0002 #02 " GET, "lamp< NON 0.01 * #* Uri-Path:t", "wait 20s",
+		    "quiet", "wait 2s", "a< NON 5.04 * #02", "quiet",
 		    /* No-Response: silence is what was asked for */
-		    "a> NON 0.02 0003 #03 Uri-Path:lamp No-Response=1a", "lamp< NON 0.02 * #* No-Response=1a", "wait 100s",
-		    "quiet");
+		    "a> NON 0.02 0003 #03 Uri-Path:lamp No-Response=1a",
+		    "lamp< NON 0.02 * #* No-Response=1a", "wait 100s", "quiet");
 	assert_int_equal(e->proxy->faults[FAULT_DEVICE_SILENT], 3);
 	engine_stop(e);
 }
@@ -349,16 +386,19 @@ static void test_no_head_of_line(void **state)
 	struct engine *e = engine_start(&c);
 
 	(void)state;
-	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 * #*a Uri-Path:t", "a> CON 0.01 0002 #02 " GET, "quiet",
-		    "b> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 * #*b Uri-Path:t", "a> CON 0.01 0003 #03 Uri-Host:hall.example",
-		    "hall< CON 0.01 * #*", "hall> ACK 2.05 $ #$ !x", "a< ACK 2.05 0003 #03 !x", "lamp> NON 2.05 7001 #$b !b",
-		    "b< ACK 2.05 0001 #01 !b", "quiet",
+	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 * #*a Uri-Path:t",
+		    "a> CON 0.01 0002 #02 " GET, "quiet", "b> CON 0.01 0001 #01 " GET,
+		    "lamp< CON 0.01 * #*b Uri-Path:t", "a> CON 0.01 0003 #03 Uri-Host:hall.example",
+		    "hall< CON 0.01 * #*", "hall> ACK 2.05 $ #$ !x", "a< ACK 2.05 0003 #03 !x",
+		    "lamp> NON 2.05 7001 #$b !b", "b< ACK 2.05 0001 #01 !b", "quiet",
 		    /* the parked one follows when the first is settled */
-		    "lamp> NON 2.05 7002 #$a !a", "a< ACK 2.05 0001 #01 !a", "lamp< CON 0.01 * #* Uri-Path:t",
-		    "lamp> ACK 2.05 $ #$ !c", "a< ACK 2.05 0002 #02 !c", "quiet",
+		    "lamp> NON 2.05 7002 #$a !a", "a< ACK 2.05 0001 #01 !a",
+		    "lamp< CON 0.01 * #* Uri-Path:t", "lamp> ACK 2.05 $ #$ !c",
+		    "a< ACK 2.05 0002 #02 !c", "quiet",
 		    /* or is told after queue-wait */
-		    "d> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 * #* Uri-Path:t", "d> CON 0.01 0002 #02 " GET, "wait 19s",
-		    "quiet", "wait 2s", "d< ACK 5.03 0002 #02", "quiet");
+		    "d> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 * #* Uri-Path:t",
+		    "d> CON 0.01 0002 #02 " GET, "wait 19s", "quiet", "wait 2s",
+		    "d< ACK 5.03 0002 #02", "quiet");
 	engine_stop(e);
 }
 
@@ -387,7 +427,8 @@ static void test_queue_wait(void **state)
 	engine_stop(e);
 }
 
-/* --- an address that is not proven --------------------------------------------------------------------------------- */
+/* --- an address that is not proven
+ * --------------------------------------------------------------------------------- */
 
 static void test_held_until_pong(void **state)
 {
@@ -396,21 +437,25 @@ static void test_held_until_pong(void **state)
 
 	(void)state;
 	ENGINE_PLAY(e,
-		    /* answered by a pong, the large response goes out; the engine would have cried at x */
-		    "a> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 * #* Uri-Path:t", "lamp> ACK 2.05 $ #$ !" X90 X90,
-		    "a< CON 0.00 *p #", "quiet", "wait 1s", "quiet", "a> RST 0.00 $p #", "a< ACK 2.05 0001 #01 !" X90 X90,
-		    "quiet",
+		    /* answered by a pong, the large response goes out; the engine would have cried
+		       at x */
+		    "a> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 * #* Uri-Path:t",
+		    "lamp> ACK 2.05 $ #$ !" X90 X90, "a< CON 0.00 *p #", "quiet", "wait 1s",
+		    "quiet", "a> RST 0.00 $p #", "a< ACK 2.05 0001 #01 !" X90 X90, "quiet",
 		    /* proven now: the second ping comes, and large responses go at once */
 		    "wait 1s", "a< CON 0.00 *q #", "a> RST 0.00 $q #", "a> CON 0.01 0002 #02 " GET,
-		    "lamp< CON 0.01 * #* Uri-Path:t", "lamp> ACK 2.05 $ #$ !" X90 X90, "a< ACK 2.05 0002 #02 !" X90 X90, "quiet",
+		    "lamp< CON 0.01 * #* Uri-Path:t", "lamp> ACK 2.05 $ #$ !" X90 X90,
+		    "a< ACK 2.05 0002 #02 !" X90 X90, "quiet",
 		    /* never proven: never sent; the client's own repetitions are met by pings */
-		    "x> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 * #* Uri-Path:t", "lamp> ACK 2.05 $ #$ !" X90 X90,
-		    "x< CON 0.00 * #", "wait 2s", "x> CON 0.01 0001 #01 " GET, "x< CON 0.00 * #", "quiet", "wait 100s", "quiet");
+		    "x> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 * #* Uri-Path:t",
+		    "lamp> ACK 2.05 $ #$ !" X90 X90, "x< CON 0.00 * #", "wait 2s",
+		    "x> CON 0.01 0001 #01 " GET, "x< CON 0.00 * #", "quiet", "wait 100s", "quiet");
 	assert_int_equal(e->to_device, 3);
 	engine_stop(e);
 }
 
-/* A response that fits after the second copy of the request: from then on each copy may ask for it again, within I3. */
+/* A response that fits after the second copy of the request: from then on each copy may ask for it
+ * again, within I3. */
 static void test_repeated_by_unproven(void **state)
 {
 	struct proxy_config c = engine_roomy();
@@ -419,15 +464,19 @@ static void test_repeated_by_unproven(void **state)
 	(void)state;
 	c.listens[0].server = 0;
 	e = engine_start(&c);
-	ENGINE_PLAY(e, "x> CON 0.01 0001 #", "lamp< CON 0.01 * #*", "lamp> ACK 2.05 $ #$ !" X90 X10 X10 X10 X10);
+	ENGINE_PLAY(e, "x> CON 0.01 0001 #", "lamp< CON 0.01 * #*",
+		    "lamp> ACK 2.05 $ #$ !" X90 X10 X10 X10 X10);
 	for (unsigned i = 0; i < 40; i++)
 		ENGINE_PLAY(e, "x> CON 0.01 0001 #", "wait 1s", "flush");
 	engine_stop(e);
 }
 
-/* --- Echo ---------------------------------------------------------------------------------------------------------- */
+/* --- Echo
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
-/* Our own Echo is taken off before the device sees it, a foreign one is the device's (RFC 9175 §2.3). */
+/* Our own Echo is taken off before the device sees it, a foreign one is the device's (RFC 9175
+ * §2.3). */
 static void test_echo(void **state)
 {
 	struct proxy_config c = engine_roomy();
@@ -439,8 +488,8 @@ static void test_echo(void **state)
 	e = engine_start(&c);
 	ENGINE_PLAY(e,
 		    /* the day's budget is one unit; then NON gets 4.29 with Max-Age and Echo */
-		    "b> NON 0.01 0001 #01 " GET, "lamp< NON 0.01 * #* Uri-Path:t", "lamp> NON 2.05 7001 #$ !x",
-		    "b< NON 2.05 * #01 !x", "quiet");
+		    "b> NON 0.01 0001 #01 " GET, "lamp< NON 0.01 * #* Uri-Path:t",
+		    "lamp> NON 2.05 7001 #$ !x", "b< NON 2.05 * #01 !x", "quiet");
 	engine_line(e, "a> NON 0.02 0001 #e1 OSCORE=091425 Uri-Path:lamp !=198f83b556e4de905d497d");
 	{
 		const struct engine_sent *s = engine_take(e, "a");
@@ -453,11 +502,15 @@ static void test_echo(void **state)
 		assert_int_equal(m.code, MSG_TOO_MANY_REQUESTS);
 		assert_true(msg_find(&m, 252, &echo) && msg_find(&m, 14, &age));
 		msgtext_hex(echo.value, hex);
-		/* the very same protected message, with the Echo outside: same Partial IV, new token */
-		engine_line(e, "a> NON 0.02 0002 #e2 OSCORE=091425 Uri-Path:lamp Echo=%s !=198f83b556e4de905d497d", hex);
+		/* the very same protected message, with the Echo outside: same Partial IV, new
+		 * token */
+		engine_line(e,
+			    "a> NON 0.02 0002 #e2 OSCORE=091425 Uri-Path:lamp Echo=%s "
+			    "!=198f83b556e4de905d497d",
+			    hex);
 	}
-	ENGINE_PLAY(e, "lamp< NON 0.02 * #* OSCORE=091425 !=198f83b556e4de905d497d", "lamp> NON 2.04 7002 #$ OSCORE= !=00",
-		    "a< NON 2.04 * #e2 OSCORE= !=00",
+	ENGINE_PLAY(e, "lamp< NON 0.02 * #* OSCORE=091425 !=198f83b556e4de905d497d",
+		    "lamp> NON 2.04 7002 #$ OSCORE= !=00", "a< NON 2.04 * #e2 OSCORE= !=00",
 		    /* a foreign one is kept, from whom may reach the device */
 		    "a> NON 0.02 0003 #e3 OSCORE=091525 Uri-Path:lamp Echo=0102030405 !=19",
 		    "lamp< NON 0.02 * #* OSCORE=091525 Echo=0102030405 !=19", "quiet");
@@ -486,13 +539,16 @@ static void test_echo_flow(void **state)
 	e = engine_start(&c);
 	a = engine_path("[2001:db8:1::a]:40001");
 	/* an outer Echo of somebody else is answered 4.01 with one of ours, as in the vector */
-	assert_int_equal(msg_parse(&again, vectors_bytes(flow, "client_retry_same_oscore_message", retry, sizeof retry)),
+	assert_int_equal(msg_parse(&again, vectors_bytes(flow, "client_retry_same_oscore_message",
+							 retry, sizeof retry)),
 			 MSG_OK);
-	engine_receive(e, &a, bytes_of(retry, (size_t)(again.payload.ptr + again.payload.len - retry)));
+	engine_receive(e, &a,
+		       bytes_of(retry, (size_t)(again.payload.ptr + again.payload.len - retry)));
 	s = engine_take(e, "a");
 	assert_non_null(s);
 	assert_int_equal(msg_parse(&m, bytes_of(s->buf, s->len)), MSG_OK);
-	assert_true(m.type == MSG_ACK && m.code == MSG_UNAUTHORIZED && m.mid == 0x1031 && m.n_options == 1);
+	assert_true(m.type == MSG_ACK && m.code == MSG_UNAUTHORIZED && m.mid == 0x1031 &&
+		    m.n_options == 1);
 	assert_true(msg_find(&m, 252, &echo) && echo.value.len == ECHO_LEN);
 	/* the retry of the vector, with our value in place of its */
 	assert_int_equal(msg_parse(&again, request), MSG_OK);
@@ -507,10 +563,14 @@ static void test_echo_flow(void **state)
 	if (!s) { /* unknown-budget 0 is no budget for anybody who is not in good standing */
 		assert_int_equal(e->proxy->exchanges.count, 1);
 	} else {
-		assert_int_equal(msg_parse(&expected, vectors_bytes(flow, "guard_to_server_echo_removed", up, sizeof up)), MSG_OK);
+		assert_int_equal(
+			msg_parse(&expected, vectors_bytes(flow, "guard_to_server_echo_removed", up,
+							   sizeof up)),
+			MSG_OK);
 		assert_int_equal(msg_parse(&m, bytes_of(s->buf, s->len)), MSG_OK);
 		assert_true(m.type == expected.type && m.code == expected.code);
-		assert_true(bytes_equal(m.options, expected.options) && bytes_equal(m.payload, expected.payload));
+		assert_true(bytes_equal(m.options, expected.options) &&
+			    bytes_equal(m.payload, expected.payload));
 	}
 	engine_stop(e);
 	free(json);

@@ -1,4 +1,5 @@
-/* response: the device leg: RFC 7252 Appendix A through the engine, Observe, what is passed on and what is not. */
+/* response: the device leg: RFC 7252 Appendix A through the engine, Observe, what is passed on and
+ * what is not. */
 #include "proxy/response.h"
 #include "engine.h"
 #include "msgtext.h"
@@ -12,14 +13,16 @@
 
 #define GET "Uri-Path:lamp Uri-Path:temperature"
 
-/* A proxy whose listener leads to lamp by default, so that the RFC's datagrams can be used as they are. */
+/* A proxy whose listener leads to lamp by default, so that the RFC's datagrams can be used as they
+ * are. */
 static struct engine *start_default(struct proxy_config c)
 {
 	c.listens[0].server = 0;
 	return engine_start(&c);
 }
 
-/* --- RFC 7252 Appendix A ------------------------------------------------------------------------------------------ */
+/* --- RFC 7252 Appendix A
+ * ------------------------------------------------------------------------------------------ */
 
 struct figure {
 	char req_text[MSGTEXT_MAX], rsp_text[MSGTEXT_MAX];
@@ -41,7 +44,8 @@ static void load_figure(const char *json, long number, struct figure *f)
 	assert_int_equal(msg_parse(&f->response, f->rsp), MSG_OK);
 }
 
-/* The device got exactly the request's options and payload. Its answer is the figure's, as `type`. */
+/* The device got exactly the request's options and payload. Its answer is the figure's, as `type`.
+ */
 static void answer_figure(struct engine *e, const struct figure *f, uint8_t type, uint16_t mid)
 {
 	const struct engine_sent *s = engine_take(e, "lamp");
@@ -54,7 +58,8 @@ static void answer_figure(struct engine *e, const struct figure *f, uint8_t type
 	assert_int_equal(up.type, f->request.type);
 	assert_int_equal(up.token.len, EXCHANGE_TOKEN);
 	assert_true(bytes_equal(up.options, f->request.options));
-	msgbuf_begin(&b, buf, sizeof buf, type, f->response.code, type == MSG_ACK ? up.mid : mid, up.token);
+	msgbuf_begin(&b, buf, sizeof buf, type, f->response.code, type == MSG_ACK ? up.mid : mid,
+		     up.token);
 	msgbuf_payload(&b, f->response.payload);
 	engine_receive(e, &engine_peer(e, "lamp")->path, msgbuf_end(&b));
 }
@@ -86,7 +91,8 @@ static void test_piggybacked_figures(void **state)
 		engine_receive(e, &engine_peer(e, "a")->path, f.req);
 		answer_figure(e, &f, MSG_ACK, 0);
 		client_got(e, f.rsp, false);
-		if (figures[i] == 19) { /* the response is lost: the client repeats itself, the device hears nothing */
+		if (figures[i] == 19) { /* the response is lost: the client repeats itself, the
+					   device hears nothing */
 			engine_wait(e, 3 * TSTAMP_S);
 			engine_receive(e, &engine_peer(e, "a")->path, f.req);
 			client_got(e, f.rsp, false);
@@ -168,7 +174,8 @@ static void test_non_figure(void **state)
 	free(json);
 }
 
-/* --- the device's ways of answering ------------------------------------------------------------------------------- */
+/* --- the device's ways of answering
+ * ------------------------------------------------------------------------------- */
 
 static void test_device_answers(void **state)
 {
@@ -177,34 +184,43 @@ static void test_device_answers(void **state)
 
 	(void)state;
 	ENGINE_PLAY(e,
-		    /* empty ACK, then separate CON, which the device repeats: acknowledged again, delivered once */
-		    "a> CON 0.01 0001 #a1 " GET, "lamp< CON 0.01 * #*t Uri-Path:temperature", "lamp> ACK 0.00 $ #", "wait 2s",
-		    "quiet", "lamp> CON 2.05 7001 #$t !on", "lamp< ACK 0.00 7001 #", "a< ACK 2.05 0001 #a1 !on",
+		    /* empty ACK, then separate CON, which the device repeats: acknowledged again,
+		       delivered once */
+		    "a> CON 0.01 0001 #a1 " GET, "lamp< CON 0.01 * #*t Uri-Path:temperature",
+		    "lamp> ACK 0.00 $ #", "wait 2s", "quiet", "lamp> CON 2.05 7001 #$t !on",
+		    "lamp< ACK 0.00 7001 #", "a< ACK 2.05 0001 #a1 !on",
 		    "lamp> CON 2.05 7001 #$t !on", "lamp< ACK 0.00 7001 #", "quiet",
 		    /* the separate response overtakes the ACK */
-		    "a> CON 0.01 0002 #a2 " GET, "lamp< CON 0.01 *m #* Uri-Path:temperature", "lamp> CON 2.05 7002 #$ !on",
-		    "lamp< ACK 0.00 7002 #", "a< ACK 2.05 0002 #a2 !on", "lamp> ACK 0.00 $m #", "quiet",
+		    "a> CON 0.01 0002 #a2 " GET, "lamp< CON 0.01 *m #* Uri-Path:temperature",
+		    "lamp> CON 2.05 7002 #$ !on", "lamp< ACK 0.00 7002 #",
+		    "a< ACK 2.05 0002 #a2 !on", "lamp> ACK 0.00 $m #", "quiet",
 		    /* NON response to a CON */
-		    "a> CON 0.01 0003 #a3 " GET, "lamp< CON 0.01 * #* Uri-Path:temperature", "lamp> NON 2.05 7003 #$ !on",
-		    "a< ACK 2.05 0003 #a3 !on", "quiet",
+		    "a> CON 0.01 0003 #a3 " GET, "lamp< CON 0.01 * #* Uri-Path:temperature",
+		    "lamp> NON 2.05 7003 #$ !on", "a< ACK 2.05 0003 #a3 !on", "quiet",
 		    /* RST */
-		    "a> CON 0.01 0004 #a4 " GET, "lamp< CON 0.01 * #* Uri-Path:temperature", "lamp> RST 0.00 $ #",
-		    "a< ACK 5.02 0004 #a4", "quiet",
+		    "a> CON 0.01 0004 #a4 " GET, "lamp< CON 0.01 * #* Uri-Path:temperature",
+		    "lamp> RST 0.00 $ #", "a< ACK 5.02 0004 #a4", "quiet",
 		    /* RST to a NON */
-		    "a> NON 0.01 0005 #a5 " GET, "lamp< NON 0.01 * #* Uri-Path:temperature", "lamp> RST 0.00 $ #",
-		    "a< NON 5.02 * #a5", "quiet",
-		    /* piggybacked under a wrong Message ID, wrong token, wrong device: matches nothing */
-		    "a> CON 0.01 0006 #a6 " GET, "lamp< CON 0.01 *m #*t Uri-Path:temperature", "lamp> ACK 2.05 0000 #$t !on",
-		    "lamp> ACK 2.05 $m #0102030405060708 !on", "door> ACK 2.05 $m #$t !on", "quiet",
-		    "lamp> ACK 2.05 $m #$t !on", "a< ACK 2.05 0006 #a6 !on",
-		    /* a CON that matches nothing is rejected, a ping answered, a request of the device refused */
-		    "lamp> CON 2.05 7005 #0102030405060708 !on", "lamp< RST 0.00 7005 #", "lamp> CON 0.00 7006 #",
-		    "lamp< RST 0.00 7006 #", "lamp> CON 0.01 7007 #01 Uri-Path:x", "lamp< RST 0.00 7007 #",
-		    "lamp> NON 0.01 7008 #01 Uri-Path:x", "lamp> NON 2.05 7009 #0102030405060708 !on", "quiet");
+		    "a> NON 0.01 0005 #a5 " GET, "lamp< NON 0.01 * #* Uri-Path:temperature",
+		    "lamp> RST 0.00 $ #", "a< NON 5.02 * #a5", "quiet",
+		    /* piggybacked under a wrong Message ID, wrong token, wrong device: matches
+		       nothing */
+		    "a> CON 0.01 0006 #a6 " GET, "lamp< CON 0.01 *m #*t Uri-Path:temperature",
+		    "lamp> ACK 2.05 0000 #$t !on", "lamp> ACK 2.05 $m #0102030405060708 !on",
+		    "door> ACK 2.05 $m #$t !on", "quiet", "lamp> ACK 2.05 $m #$t !on",
+		    "a< ACK 2.05 0006 #a6 !on",
+		    /* a CON that matches nothing is rejected, a ping answered, a request of the
+		       device refused */
+		    "lamp> CON 2.05 7005 #0102030405060708 !on", "lamp< RST 0.00 7005 #",
+		    "lamp> CON 0.00 7006 #", "lamp< RST 0.00 7006 #",
+		    "lamp> CON 0.01 7007 #01 Uri-Path:x", "lamp< RST 0.00 7007 #",
+		    "lamp> NON 0.01 7008 #01 Uri-Path:x",
+		    "lamp> NON 2.05 7009 #0102030405060708 !on", "quiet");
 	engine_stop(e);
 }
 
-/* RFC 7252 §5.7.1: unsafe and not understood in a response is 5.02; what is safe, critical or not, is passed on. */
+/* RFC 7252 §5.7.1: unsafe and not understood in a response is 5.02; what is safe, critical or not,
+ * is passed on. */
 static void test_response_options(void **state)
 {
 	static const struct {
@@ -242,7 +258,8 @@ static void test_response_options(void **state)
 	engine_stop(e);
 }
 
-/* Whatever the device says, its options and payload arrive byte by byte, non-canonical encodings included. */
+/* Whatever the device says, its options and payload arrive byte by byte, non-canonical encodings
+ * included. */
 static void test_verbatim(void **state)
 {
 	struct proxy_config c = engine_open();
@@ -255,12 +272,14 @@ static void test_verbatim(void **state)
 		const struct engine_sent *s;
 		struct msg up, got;
 
-		engine_line(e, "a> CON 0.02 %04x #%04x OSCORE=0900 Uri-Path:lamp !=00", round, round);
+		engine_line(e, "a> CON 0.02 %04x #%04x OSCORE=0900 Uri-Path:lamp !=00", round,
+			    round);
 		s = engine_take(e, "lamp");
 		assert_non_null(s);
 		assert_int_equal(msg_parse(&up, bytes_of(s->buf, s->len)), MSG_OK);
-		tail[n++] = 0x90; /* OSCORE, empty */
-		if (round % 3 == 0) { /* Block2 with a delta of 14 in the two-byte extended form would be refused: 13 + 1 */
+		tail[n++] = 0x90;     /* OSCORE, empty */
+		if (round % 3 == 0) { /* Block2 with a delta of 14 in the two-byte extended form
+					 would be refused: 13 + 1 */
 			tail[n++] = 0xd1;
 			tail[n++] = 0x01;
 			tail[n++] = (uint8_t)round;
@@ -281,9 +300,11 @@ static void test_verbatim(void **state)
 	engine_stop(e);
 }
 
-/* --- Observe ------------------------------------------------------------------------------------------------------ */
+/* --- Observe
+ * ------------------------------------------------------------------------------------------------------
+ */
 
-#define LONG	   "01234567890123456789012345678901234567890123456789012345678901234567890123456789"
+#define LONG       "01234567890123456789012345678901234567890123456789012345678901234567890123456789"
 #define REGISTER   "Observe= Uri-Path:lamp Uri-Path:temperature"
 #define DEREGISTER "Observe=01 Uri-Path:lamp Uri-Path:temperature"
 
@@ -293,24 +314,31 @@ static void test_observe(void **state)
 	struct engine *e = engine_start(&c);
 
 	(void)state;
-	ENGINE_PLAY(e,
-		    "a> CON 0.01 0001 #c0ffee " REGISTER, "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
-		    "lamp> ACK 2.05 $ #$t Observe=09 !20", "a< ACK 2.05 0001 #c0ffee Observe=09 !20", "prove a",
-		    /* NON and CON notifications; ours keep the kind, with our Message IDs */
-		    "lamp> NON 2.05 7001 #$t Observe=0a !21", "a< NON 2.05 * #c0ffee Observe=0a !21",
-		    "prove a", "lamp> CON 2.05 7002 #$t Observe=0b !22", "lamp< ACK 0.00 7002 #", "a< CON 2.05 * #c0ffee Observe=0b !22",
-		    "a> ACK 0.00 $ #", "wait 55s", "quiet",
-		    /* a CON notification the client does not acknowledge is repeated, with the same bytes */
-		    "lamp> CON 2.05 7003 #$t Observe=0c !23", "lamp< ACK 0.00 7003 #", "a< CON 2.05 *m #c0ffee Observe=0c !23",
-		    "wait 3s", "a< CON 2.05 $m #c0ffee Observe=0c !23", "a> ACK 0.00 $m #", "wait 90s", "prove a",
-		    /* renewal: the device sees the same token, and so the same observation (RFC 7641 §3.1) */
-		    "a> CON 0.01 0002 #c0ffee " REGISTER, "lamp< CON 0.01 * #$t Observe= Uri-Path:temperature",
-		    "lamp> ACK 2.05 $ #$t Observe=0d !24", "a< ACK 2.05 0002 #c0ffee Observe=0d !24",
-		    "lamp> NON 2.05 7004 #$t Observe=0e !25", "a< NON 2.05 * #c0ffee Observe=0e !25",
-		    /* deregistration goes up under the same token; then it is over */
-		    "a> CON 0.01 0003 #c0ffee " DEREGISTER, "lamp< CON 0.01 * #$t Observe=01 Uri-Path:temperature",
-		    "lamp> ACK 2.05 $ #$t !26", "a< ACK 2.05 0003 #c0ffee !26",
-		    "lamp> NON 2.05 7005 #$t Observe=0f !27", "lamp< RST 0.00 7005 #", "quiet");
+	ENGINE_PLAY(
+		e, "a> CON 0.01 0001 #c0ffee " REGISTER,
+		"lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
+		"lamp> ACK 2.05 $ #$t Observe=09 !20", "a< ACK 2.05 0001 #c0ffee Observe=09 !20",
+		"prove a",
+		/* NON and CON notifications; ours keep the kind, with our Message IDs */
+		"lamp> NON 2.05 7001 #$t Observe=0a !21", "a< NON 2.05 * #c0ffee Observe=0a !21",
+		"prove a", "lamp> CON 2.05 7002 #$t Observe=0b !22", "lamp< ACK 0.00 7002 #",
+		"a< CON 2.05 * #c0ffee Observe=0b !22", "a> ACK 0.00 $ #", "wait 55s", "quiet",
+		/* a CON notification the client does not acknowledge is repeated, with the same
+		   bytes */
+		"lamp> CON 2.05 7003 #$t Observe=0c !23", "lamp< ACK 0.00 7003 #",
+		"a< CON 2.05 *m #c0ffee Observe=0c !23", "wait 3s",
+		"a< CON 2.05 $m #c0ffee Observe=0c !23", "a> ACK 0.00 $m #", "wait 90s", "prove a",
+		/* renewal: the device sees the same token, and so the same observation (RFC 7641
+		   §3.1) */
+		"a> CON 0.01 0002 #c0ffee " REGISTER,
+		"lamp< CON 0.01 * #$t Observe= Uri-Path:temperature",
+		"lamp> ACK 2.05 $ #$t Observe=0d !24", "a< ACK 2.05 0002 #c0ffee Observe=0d !24",
+		"lamp> NON 2.05 7004 #$t Observe=0e !25", "a< NON 2.05 * #c0ffee Observe=0e !25",
+		/* deregistration goes up under the same token; then it is over */
+		"a> CON 0.01 0003 #c0ffee " DEREGISTER,
+		"lamp< CON 0.01 * #$t Observe=01 Uri-Path:temperature", "lamp> ACK 2.05 $ #$t !26",
+		"a< ACK 2.05 0003 #c0ffee !26", "lamp> NON 2.05 7005 #$t Observe=0f !27",
+		"lamp< RST 0.00 7005 #", "quiet");
 	assert_int_equal(e->proxy->exchanges.count, 0);
 	engine_stop(e);
 }
@@ -324,26 +352,33 @@ static void test_observe_ends(void **state)
 	(void)state;
 	ENGINE_PLAY(e,
 		    /* the client answers a notification with RST: the next one is told so */
-		    "a> CON 0.01 0001 #01 " REGISTER, "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
+		    "a> CON 0.01 0001 #01 " REGISTER,
+		    "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
 		    "lamp> ACK 2.05 $ #$t Observe=01 !1", "a< ACK 2.05 0001 #01 Observe=01 !1",
-		    "prove a", "lamp> NON 2.05 7001 #$t Observe=02 !2", "a< NON 2.05 * #01 Observe=02 !2", "a> RST 0.00 $ #",
+		    "prove a", "lamp> NON 2.05 7001 #$t Observe=02 !2",
+		    "a< NON 2.05 * #01 Observe=02 !2", "a> RST 0.00 $ #",
 		    "lamp> NON 2.05 7002 #$t Observe=03 !3", "lamp< RST 0.00 7002 #", "quiet",
 		    /* the client is gone: its CON is given up, and then the same */
-		    "a> CON 0.01 0002 #02 " REGISTER, "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
+		    "a> CON 0.01 0002 #02 " REGISTER,
+		    "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
 		    "lamp> ACK 2.05 $ #$t Observe=01 !1", "a< ACK 2.05 0002 #02 Observe=01 !1",
-		    "lamp> CON 2.05 7003 #$t Observe=02 !2", "lamp< ACK 0.00 7003 #", "wait 100s", "flush",
-		    "lamp> CON 2.05 7004 #$t Observe=03 !3", "lamp< RST 0.00 7004 #", "quiet",
+		    "lamp> CON 2.05 7003 #$t Observe=02 !2", "lamp< ACK 0.00 7003 #", "wait 100s",
+		    "flush", "lamp> CON 2.05 7004 #$t Observe=03 !3", "lamp< RST 0.00 7004 #",
+		    "quiet",
 		    /* an error code, or no Observe option, is the last word (RFC 7641 §3.2) */
-		    "a> CON 0.01 0003 #03 " REGISTER, "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
+		    "a> CON 0.01 0003 #03 " REGISTER,
+		    "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
 		    "lamp> ACK 2.05 $ #$t Observe=01 !1", "a< ACK 2.05 0003 #03 Observe=01 !1",
-		    "prove a", "lamp> NON 4.04 7005 #$t", "a< NON 4.04 * #03", "lamp> NON 2.05 7006 #$t Observe=02 !2",
-		    "lamp< RST 0.00 7006 #", "quiet",
+		    "prove a", "lamp> NON 4.04 7005 #$t", "a< NON 4.04 * #03",
+		    "lamp> NON 2.05 7006 #$t Observe=02 !2", "lamp< RST 0.00 7006 #", "quiet",
 		    /* the device declines: no Observe in its answer */
-		    "a> CON 0.01 0004 #04 " REGISTER, "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
-		    "lamp> ACK 2.05 $ #$t !1", "a< ACK 2.05 0004 #04 !1", "lamp> NON 2.05 7007 #$t Observe=02 !2",
+		    "a> CON 0.01 0004 #04 " REGISTER,
+		    "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature", "lamp> ACK 2.05 $ #$t !1",
+		    "a< ACK 2.05 0004 #04 !1", "lamp> NON 2.05 7007 #$t Observe=02 !2",
 		    "lamp< RST 0.00 7007 #", "quiet",
 		    /* an unsafe option in a notification: 5.02, and over */
-		    "a> CON 0.01 0005 #05 " REGISTER, "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
+		    "a> CON 0.01 0005 #05 " REGISTER,
+		    "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
 		    "lamp> ACK 2.05 $ #$t Observe=01 !1", "a< ACK 2.05 0005 #05 Observe=01 !1",
 		    "lamp> NON 2.05 7008 #$t Observe=02 65002=00 !2", "a< NON 5.02 * #05",
 		    "lamp> NON 2.05 7009 #$t Observe=03 !3", "lamp< RST 0.00 7009 #", "quiet");
@@ -352,7 +387,8 @@ static void test_observe_ends(void **state)
 	engine_stop(e);
 }
 
-/* Every eighth NON notification goes out as CON, so that a client that left is noticed (RFC 7641 §4.5). */
+/* Every eighth NON notification goes out as CON, so that a client that left is noticed (RFC 7641
+ * §4.5). */
 static void test_observe_probes(void **state)
 {
 	struct proxy_config c = engine_open();
@@ -360,7 +396,8 @@ static void test_observe_probes(void **state)
 	unsigned cons = 0;
 
 	(void)state;
-	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " REGISTER, "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
+	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " REGISTER,
+		    "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
 		    "lamp> ACK 2.05 $ #$t Observe=01 !1", "a< ACK 2.05 0001 #01 Observe=01 !1");
 	engine_prove(e, "a");
 	for (unsigned i = 1; i <= 24; i++) {
@@ -379,7 +416,8 @@ static void test_observe_probes(void **state)
 	engine_stop(e);
 }
 
-/* Several clients observe the same resource: each its own registration and token; observe-max is per server. */
+/* Several clients observe the same resource: each its own registration and token; observe-max is
+ * per server. */
 static void test_observe_max(void **state)
 {
 	struct proxy_config c = engine_open();
@@ -388,50 +426,59 @@ static void test_observe_max(void **state)
 	(void)state;
 	c.servers[0].observe_max = 2;
 	e = engine_start(&c);
-	ENGINE_PLAY(e,
-		    "a> CON 0.01 0001 #01 " REGISTER, "lamp< CON 0.01 * #*a Observe= Uri-Path:temperature",
+	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " REGISTER,
+		    "lamp< CON 0.01 * #*a Observe= Uri-Path:temperature",
 		    "lamp> ACK 2.05 $ #$a Observe=01 !1", "a< ACK 2.05 0001 #01 Observe=01 !1",
-		    "b> CON 0.01 0001 #01 " REGISTER, "lamp< CON 0.01 * #*b Observe= Uri-Path:temperature",
-		    "lamp> ACK 2.05 $ #$b Observe=01 !1", "b< ACK 2.05 0001 #01 Observe=01 !1", "prove a", "prove b",
-		    "lamp> NON 2.05 7001 #$b Observe=02 !b", "b< NON 2.05 * #01 Observe=02 !b",
-		    "lamp> NON 2.05 7002 #$a Observe=02 !a", "a< NON 2.05 * #01 Observe=02 !a", "quiet",
+		    "b> CON 0.01 0001 #01 " REGISTER,
+		    "lamp< CON 0.01 * #*b Observe= Uri-Path:temperature",
+		    "lamp> ACK 2.05 $ #$b Observe=01 !1", "b< ACK 2.05 0001 #01 Observe=01 !1",
+		    "prove a", "prove b", "lamp> NON 2.05 7001 #$b Observe=02 !b",
+		    "b< NON 2.05 * #01 Observe=02 !b", "lamp> NON 2.05 7002 #$a Observe=02 !a",
+		    "a< NON 2.05 * #01 Observe=02 !a", "quiet",
 		    /* the third is answered, but not observed */
-		    "d> CON 0.01 0001 #01 " REGISTER, "lamp< CON 0.01 * #* Uri-Path:temperature", "lamp> ACK 2.05 $ #$ !1",
-		    "d< ACK 2.05 0001 #01 !1",
+		    "d> CON 0.01 0001 #01 " REGISTER, "lamp< CON 0.01 * #* Uri-Path:temperature",
+		    "lamp> ACK 2.05 $ #$ !1", "d< ACK 2.05 0001 #01 !1",
 		    /* a renewal is no third */
-		    "a> CON 0.01 0002 #01 " REGISTER, "lamp< CON 0.01 * #$a Observe= Uri-Path:temperature",
-		    "lamp> ACK 2.05 $ #$a Observe=03 !1", "a< ACK 2.05 0002 #01 Observe=03 !1", "quiet");
+		    "a> CON 0.01 0002 #01 " REGISTER,
+		    "lamp< CON 0.01 * #$a Observe= Uri-Path:temperature",
+		    "lamp> ACK 2.05 $ #$a Observe=03 !1", "a< ACK 2.05 0002 #01 Observe=03 !1",
+		    "quiet");
 	assert_int_equal(e->proxy->exchanges.observing[0], 2);
 	engine_stop(e);
 }
 
-/* The device went away: each observation ends after the 24 hours within which a CON is due, and an hour. */
+/* The device went away: each observation ends after the 24 hours within which a CON is due, and an
+ * hour. */
 static void test_observe_device_lost(void **state)
 {
 	struct proxy_config c = engine_open();
 	struct engine *e = engine_start(&c);
 
 	(void)state;
-	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " REGISTER, "lamp< CON 0.01 * #*a Observe= Uri-Path:temperature",
-		    "lamp> ACK 2.05 $ #$a Observe=01 !1", "a< ACK 2.05 0001 #01 Observe=01 !1", "wait 24h");
-	assert_int_equal(e->proxy->exchanges.observing[0], 1);
-	ENGINE_PLAY(e, "lamp> NON 2.05 7001 #$a Observe=02 !2", "a< CON 2.05 * #01 Observe=02 !2", "a> ACK 0.00 $ #",
+	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " REGISTER,
+		    "lamp< CON 0.01 * #*a Observe= Uri-Path:temperature",
+		    "lamp> ACK 2.05 $ #$a Observe=01 !1", "a< ACK 2.05 0001 #01 Observe=01 !1",
 		    "wait 24h");
 	assert_int_equal(e->proxy->exchanges.observing[0], 1);
-	ENGINE_PLAY(e, "wait 2h", "lamp> NON 2.05 7002 #$a Observe=03 !3", "lamp< RST 0.00 7002 #", "quiet");
+	ENGINE_PLAY(e, "lamp> NON 2.05 7001 #$a Observe=02 !2", "a< CON 2.05 * #01 Observe=02 !2",
+		    "a> ACK 0.00 $ #", "wait 24h");
+	assert_int_equal(e->proxy->exchanges.observing[0], 1);
+	ENGINE_PLAY(e, "wait 2h", "lamp> NON 2.05 7002 #$a Observe=03 !3", "lamp< RST 0.00 7002 #",
+		    "quiet");
 	assert_int_equal(e->proxy->exchanges.observing[0], 0);
 	engine_stop(e);
 }
 
-/* A stranger's registration proves nothing: notifications go out within I3, then they wait for a pong. */
+/* A stranger's registration proves nothing: notifications go out within I3, then they wait for a
+ * pong. */
 static void test_observe_unproven(void **state)
 {
 	struct proxy_config c = engine_roomy();
 	struct engine *e = engine_start(&c);
 
 	(void)state;
-	ENGINE_PLAY(e,
-		    "x> CON 0.01 0001 #01 " REGISTER, "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
+	ENGINE_PLAY(e, "x> CON 0.01 0001 #01 " REGISTER,
+		    "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
 		    "lamp> ACK 2.05 $ #$t Observe=01 !1", "x< ACK 2.05 0001 #01 Observe=01 !1");
 	for (unsigned i = 0; i < 200; i++) {
 		engine_line(e, "lamp> NON 2.05 %04x #$t Observe=%02x !n", 0x7000 + i, i + 2);
@@ -442,8 +489,9 @@ static void test_observe_unproven(void **state)
 }
 
 /*
- * The same, and the client answers. The first notification goes as CON: its acknowledgement is a proof, for clients
- * that know no ping. Else what no longer fits waits for a pong; the youngest is what it gets.
+ * The same, and the client answers. The first notification goes as CON: its acknowledgement is a
+ * proof, for clients that know no ping. Else what no longer fits waits for a pong; the youngest is
+ * what it gets.
  */
 static void test_observe_proven_later(void **state)
 {
@@ -451,31 +499,42 @@ static void test_observe_proven_later(void **state)
 	struct engine *e = engine_start(&c);
 
 	(void)state;
-	ENGINE_PLAY(e,
-		    "a> CON 0.01 0001 #01 " REGISTER, "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
+	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " REGISTER,
+		    "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
 		    "lamp> ACK 2.05 $ #$t Observe=01 !1", "a< ACK 2.05 0001 #01 Observe=01 !1",
-		    "lamp> NON 2.05 7001 #$t Observe=02 !2", "a< CON 2.05 * #01 Observe=02 !2", "a> ACK 0.00 $ #",
-		    "lamp> NON 2.05 7002 #$t Observe=03 !" LONG, "a< NON 2.05 * #01 Observe=03 !" LONG,
-		    "lamp> NON 2.05 7003 #$t Observe=04 !" LONG, "a< NON 2.05 * #01 Observe=04 !" LONG, "quiet",
+		    "lamp> NON 2.05 7001 #$t Observe=02 !2", "a< CON 2.05 * #01 Observe=02 !2",
+		    "a> ACK 0.00 $ #", "lamp> NON 2.05 7002 #$t Observe=03 !" LONG,
+		    "a< NON 2.05 * #01 Observe=03 !" LONG,
+		    "lamp> NON 2.05 7003 #$t Observe=04 !" LONG,
+		    "a< NON 2.05 * #01 Observe=04 !" LONG, "quiet",
 
-		    "b> CON 0.01 0001 #01 " REGISTER, "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
+		    "b> CON 0.01 0001 #01 " REGISTER,
+		    "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
 		    "lamp> ACK 2.05 $ #$t Observe=01 !1", "b< ACK 2.05 0001 #01 Observe=01 !1",
 		    "lamp> NON 2.05 7004 #$t Observe=02 !" LONG LONG, "b< CON 0.00 *p #", "quiet",
-		    "lamp> NON 2.05 7005 #$t Observe=03 !" LONG LONG "x", "flush", "b> RST 0.00 $p #",
-		    "b< CON 2.05 * #01 Observe=03 !" LONG LONG "x", "b> ACK 0.00 $ #", "wait 1s", "b< CON 0.00 * #", "quiet");
+		    "lamp> NON 2.05 7005 #$t Observe=03 !" LONG LONG "x", "flush",
+		    "b> RST 0.00 $p #", "b< CON 2.05 * #01 Observe=03 !" LONG LONG "x",
+		    "b> ACK 0.00 $ #", "wait 1s", "b< CON 0.00 * #", "quiet");
 	engine_stop(e);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_piggybacked_figures), cmocka_unit_test(test_lost_upstream),
-		cmocka_unit_test(test_separate_figures),    cmocka_unit_test(test_non_figure),
-		cmocka_unit_test(test_device_answers),	    cmocka_unit_test(test_response_options),
-		cmocka_unit_test(test_verbatim),	    cmocka_unit_test(test_observe),
-		cmocka_unit_test(test_observe_ends),	    cmocka_unit_test(test_observe_probes),
-		cmocka_unit_test(test_observe_max),	    cmocka_unit_test(test_observe_device_lost),
-		cmocka_unit_test(test_observe_unproven),    cmocka_unit_test(test_observe_proven_later),
+		cmocka_unit_test(test_piggybacked_figures),
+		cmocka_unit_test(test_lost_upstream),
+		cmocka_unit_test(test_separate_figures),
+		cmocka_unit_test(test_non_figure),
+		cmocka_unit_test(test_device_answers),
+		cmocka_unit_test(test_response_options),
+		cmocka_unit_test(test_verbatim),
+		cmocka_unit_test(test_observe),
+		cmocka_unit_test(test_observe_ends),
+		cmocka_unit_test(test_observe_probes),
+		cmocka_unit_test(test_observe_max),
+		cmocka_unit_test(test_observe_device_lost),
+		cmocka_unit_test(test_observe_unproven),
+		cmocka_unit_test(test_observe_proven_later),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

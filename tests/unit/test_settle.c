@@ -52,7 +52,8 @@ static void earn(struct world *w, unsigned n)
 	}
 }
 
-/* standing before (0: no relation) x outcome x proven -> standing after, doubted; policy's table, through the tables. */
+/* standing before (0: no relation) x outcome x proven -> standing after, doubted; policy's table,
+ * through the tables. */
 static void test_outcomes(void **state)
 {
 	static const struct {
@@ -73,7 +74,8 @@ static void test_outcomes(void **state)
 		{ 7, OUTCOME_ACCEPTED, false, STANDING_TRUSTED, false },
 		{ 7, OUTCOME_OBSERVED, true, STANDING_TRUSTED, false },
 		{ 7, OUTCOME_TENTATIVE, true, STANDING_TENTATIVE, false },
-		{ 1, OUTCOME_REFUSED, true, STANDING_UNKNOWN, false }, /* its endpoint is reachable, the relation gone */
+		{ 1, OUTCOME_REFUSED, true, STANDING_UNKNOWN,
+		  false }, /* its endpoint is reachable, the relation gone */
 		{ 1, OUTCOME_REFUSED, false, STANDING_TENTATIVE, true },
 		{ 1, OUTCOME_SILENT, true, STANDING_TENTATIVE, false },
 		{ 1, OUTCOME_NEUTRAL, true, STANDING_TENTATIVE, false },
@@ -189,14 +191,16 @@ static void test_min_success(void **state)
 	guard_free(w.g);
 }
 
-/* The budget that paid for a stranger gets it back when the device accepts, or never saw it; else not. */
+/* The budget that paid for a stranger gets it back when the device accepts, or never saw it; else
+ * not. */
 static void test_refunds(void **state)
 {
 	static const struct {
 		enum guard_outcome outcome;
 		bool refunded;
-	} rows[] = { { OUTCOME_ACCEPTED, true },  { OUTCOME_CANCELLED, true }, { OUTCOME_REFUSED, false },
-		     { OUTCOME_SILENT, false },	  { OUTCOME_NEUTRAL, false },  { OUTCOME_TENTATIVE, false } };
+	} rows[] = { { OUTCOME_ACCEPTED, true }, { OUTCOME_CANCELLED, true },
+		     { OUTCOME_REFUSED, false }, { OUTCOME_SILENT, false },
+		     { OUTCOME_NEUTRAL, false }, { OUTCOME_TENTATIVE, false } };
 
 	(void)state;
 	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -205,7 +209,8 @@ static void test_refunds(void **state)
 		uint32_t before = budget_left(&s->budgets[BUDGET_UNKNOWN], &s->cost, START);
 
 		w.in.lane = LANE_UNKNOWN;
-		w.in.charged = budget_take(&s->budgets[BUDGET_UNKNOWN], &s->cost, BUDGET_REQUEST, START);
+		w.in.charged =
+			budget_take(&s->budgets[BUDGET_UNKNOWN], &s->cost, BUDGET_REQUEST, START);
 		assert_true(w.in.charged);
 		settle(&w, rows[i].outcome);
 		assert_int_equal(budget_left(&s->budgets[BUDGET_UNKNOWN], &s->cost, START),
@@ -217,9 +222,9 @@ static void test_refunds(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_outcomes),	  cmocka_unit_test(test_numbers),
-		cmocka_unit_test(test_moving),		  cmocka_unit_test(test_refused_elsewhere),
-		cmocka_unit_test(test_min_success),	  cmocka_unit_test(test_refunds),
+		cmocka_unit_test(test_outcomes),    cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_moving),      cmocka_unit_test(test_refused_elsewhere),
+		cmocka_unit_test(test_min_success), cmocka_unit_test(test_refunds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

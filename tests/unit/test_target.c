@@ -1,4 +1,5 @@
-/* target: which server, in the cases a request alone does not show (the table of forms is in test_request). */
+/* target: which server, in the cases a request alone does not show (the table of forms is in
+ * test_request). */
 #include "proxy/target.h"
 #include "engine.h"
 #include "msgtext.h"
@@ -7,8 +8,8 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-static struct target resolve(const struct proxy_config *c, const char *options, const char *local, struct msg *m,
-			     struct request_view *v)
+static struct target resolve(const struct proxy_config *c, const char *options, const char *local,
+			     struct msg *m, struct request_view *v)
 {
 	static uint8_t buf[512];
 	char text[600];
@@ -60,7 +61,8 @@ static void test_prefixes(void **state)
 	assert_int_equal(resolve(&c, "Uri-Path:x", OURS, &m, &v).server, PROXY_NO_SERVER);
 }
 
-/* Ours are the addresses we are bound to, and the one the request came to when the bind is a wildcard. */
+/* Ours are the addresses we are bound to, and the one the request came to when the bind is a
+ * wildcard. */
 static void test_own(void **state)
 {
 	struct proxy_config c = engine_careful();
@@ -69,12 +71,21 @@ static void test_own(void **state)
 
 	(void)state;
 	assert_true(addr_parse(&c.listens[0].bind, "[::]:5683", 5683));
-	assert_int_equal(resolve(&c, "Proxy-Uri:coap://[2001:db8::53]/lamp", OURS, &m, &v).server, 0);
-	assert_int_equal(resolve(&c, "Proxy-Uri:coap://[2001:db8::53]/lamp", "[2001:db8::54]:5683", &m, &v).code,
-			 MSG_NO_PROXYING);
-	assert_int_equal(resolve(&c, "Proxy-Uri:coap://192.0.2.1/lamp", "192.0.2.1:5683", &m, &v).server, 0);
-	assert_int_equal(resolve(&c, "Proxy-Uri:coap://[::ffff:192.0.2.1]/lamp", "192.0.2.1:5683", &m, &v).server, 0);
-	assert_int_equal(resolve(&c, "Proxy-Uri:coap://192.0.2.1:5684/lamp", "192.0.2.1:5683", &m, &v).code, MSG_NO_PROXYING);
+	assert_int_equal(resolve(&c, "Proxy-Uri:coap://[2001:db8::53]/lamp", OURS, &m, &v).server,
+			 0);
+	assert_int_equal(
+		resolve(&c, "Proxy-Uri:coap://[2001:db8::53]/lamp", "[2001:db8::54]:5683", &m, &v)
+			.code,
+		MSG_NO_PROXYING);
+	assert_int_equal(
+		resolve(&c, "Proxy-Uri:coap://192.0.2.1/lamp", "192.0.2.1:5683", &m, &v).server, 0);
+	assert_int_equal(
+		resolve(&c, "Proxy-Uri:coap://[::ffff:192.0.2.1]/lamp", "192.0.2.1:5683", &m, &v)
+			.server,
+		0);
+	assert_int_equal(
+		resolve(&c, "Proxy-Uri:coap://192.0.2.1:5684/lamp", "192.0.2.1:5683", &m, &v).code,
+		MSG_NO_PROXYING);
 }
 
 /* The path the server will see, however it was asked for. */
@@ -132,7 +143,9 @@ static void test_rewrite_overflow(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_prefixes), cmocka_unit_test(test_own), cmocka_unit_test(test_path_is),
+		cmocka_unit_test(test_prefixes),
+		cmocka_unit_test(test_own),
+		cmocka_unit_test(test_path_is),
 		cmocka_unit_test(test_rewrite_overflow),
 	};
 

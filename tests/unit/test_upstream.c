@@ -1,4 +1,5 @@
-/* upstream: the device leg: Message IDs, tokens, the link's lanes, NSTART, what is given up while it waits. */
+/* upstream: the device leg: Message IDs, tokens, the link's lanes, NSTART, what is given up while
+ * it waits. */
 #include "proxy/upstream.h"
 #include "engine.h"
 #include "msgtext.h"
@@ -34,7 +35,8 @@ static void answer(struct engine *e, const struct engine_sent *s)
 	proxy_receive(e->proxy, &s->to, bytes_of(reply, sizeof reply), e->now);
 }
 
-/* 70 000 requests within EXCHANGE_LIFETIME: the numbers run out, none is used twice, and later it goes on. */
+/* 70 000 requests within EXCHANGE_LIFETIME: the numbers run out, none is used twice, and later it
+ * goes on. */
 static void test_message_ids(void **state)
 {
 	struct proxy_config c = engine_open();
@@ -72,7 +74,8 @@ static void test_message_ids(void **state)
 	free(t);
 }
 
-/* Requests without and with OSCORE leave from two endpoints; control messages from the one they belong to. */
+/* Requests without and with OSCORE leave from two endpoints; control messages from the one they
+ * belong to. */
 static void test_channels(void **state)
 {
 	struct proxy_config c = engine_roomy();
@@ -80,7 +83,8 @@ static void test_channels(void **state)
 	const struct engine_sent *s;
 
 	(void)state;
-	ENGINE_PLAY(e, "a> NON 0.01 0001 #01 " GET, "b> NON 0.02 0001 #01 OSCORE=0901 Uri-Path:lamp !=00");
+	ENGINE_PLAY(e, "a> NON 0.01 0001 #01 " GET,
+		    "b> NON 0.02 0001 #01 OSCORE=0901 Uri-Path:lamp !=00");
 	s = engine_take(e, "lamp");
 	assert_true(s && s->to.local.port == CHANNEL_PLAIN);
 	s = engine_take(e, "lamp");
@@ -94,7 +98,8 @@ static void test_channels(void **state)
 	engine_stop(e);
 }
 
-/* nstart requests of one client at one device, in the order they came; NONs and other devices are not concerned. */
+/* nstart requests of one client at one device, in the order they came; NONs and other devices are
+ * not concerned. */
 static void test_nstart(void **state)
 {
 	struct proxy_config c = engine_roomy();
@@ -103,30 +108,35 @@ static void test_nstart(void **state)
 	(void)state;
 	c.links[0].nstart = 2;
 	e = engine_start(&c);
-	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 *a #* Uri-Path:t", "a> CON 0.01 0002 #02 " GET,
-		    "lamp< CON 0.01 *b #*b Uri-Path:t", "a> CON 0.01 0003 #03 " GET, "a> CON 0.01 0004 #04 " GET, "quiet",
-		    "a> NON 0.01 0005 #05 " GET, "lamp< NON 0.01 * #* Uri-Path:t", "a> CON 0.01 0006 #06 Uri-Host:hall.example",
-		    "hall< CON 0.01 * #*",
+	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 *a #* Uri-Path:t",
+		    "a> CON 0.01 0002 #02 " GET, "lamp< CON 0.01 *b #*b Uri-Path:t",
+		    "a> CON 0.01 0003 #03 " GET, "a> CON 0.01 0004 #04 " GET, "quiet",
+		    "a> NON 0.01 0005 #05 " GET, "lamp< NON 0.01 * #* Uri-Path:t",
+		    "a> CON 0.01 0006 #06 Uri-Host:hall.example", "hall< CON 0.01 * #*",
 		    /* an empty ACK is enough to make room */
-		    "lamp> ACK 0.00 $a #", "lamp< CON 0.01 * #*c Uri-Path:t", "quiet", "lamp> ACK 2.05 $b #$b !b",
-		    "a< ACK 2.05 0002 #02 !b", "lamp< CON 0.01 * #*d Uri-Path:t", "lamp> NON 2.05 7001 #$c !c",
-		    "a< ACK 2.05 0003 #03 !c", "lamp> NON 2.05 7002 #$d !d", "a< ACK 2.05 0004 #04 !d", "quiet");
+		    "lamp> ACK 0.00 $a #", "lamp< CON 0.01 * #*c Uri-Path:t", "quiet",
+		    "lamp> ACK 2.05 $b #$b !b", "a< ACK 2.05 0002 #02 !b",
+		    "lamp< CON 0.01 * #*d Uri-Path:t", "lamp> NON 2.05 7001 #$c !c",
+		    "a< ACK 2.05 0003 #03 !c", "lamp> NON 2.05 7002 #$d !d",
+		    "a< ACK 2.05 0004 #04 !d", "quiet");
 	engine_stop(e);
 }
 
-/* All that is parked is given up when its own time is over, each with its own 5.03, and nothing goes up late. */
+/* All that is parked is given up when its own time is over, each with its own 5.03, and nothing
+ * goes up late. */
 static void test_parked_given_up(void **state)
 {
 	struct proxy_config c = engine_roomy();
 	struct engine *e = engine_start(&c);
 
 	(void)state;
-	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 *m #* Uri-Path:t", "wait 10s", "a> CON 0.01 0002 #02 " GET,
-		    "a> CON 0.01 0003 #03 " GET, "wait 1s", "a> CON 0.01 0004 #04 " GET, "wait 18s", "quiet", "wait 1500ms");
+	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 *m #* Uri-Path:t", "wait 10s",
+		    "a> CON 0.01 0002 #02 " GET, "a> CON 0.01 0003 #03 " GET, "wait 1s",
+		    "a> CON 0.01 0004 #04 " GET, "wait 18s", "quiet", "wait 1500ms");
 	for (unsigned i = 0; i < 2; i++)
 		ENGINE_PLAY(e, "a< ACK 5.03 * #*");
-	ENGINE_PLAY(e, "quiet", "wait 1s", "a< ACK 5.03 0004 #04", "quiet", "lamp> RST 0.00 $m #", "a< ACK 5.02 0001 #01",
-		    "wait 100s", "quiet");
+	ENGINE_PLAY(e, "quiet", "wait 1s", "a< ACK 5.03 0004 #04", "quiet", "lamp> RST 0.00 $m #",
+		    "a< ACK 5.02 0001 #01", "wait 100s", "quiet");
 	assert_int_equal(e->proxy->exchanges.count, 0);
 	engine_stop(e);
 }
@@ -157,8 +167,9 @@ static void test_displaced(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_message_ids), cmocka_unit_test(test_channels),  cmocka_unit_test(test_nstart),
-		cmocka_unit_test(test_parked_given_up), cmocka_unit_test(test_displaced),
+		cmocka_unit_test(test_message_ids), cmocka_unit_test(test_channels),
+		cmocka_unit_test(test_nstart),      cmocka_unit_test(test_parked_given_up),
+		cmocka_unit_test(test_displaced),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
