@@ -44,7 +44,7 @@ size_t guard_memory(const struct policy *p, uint32_t requests)
 	struct ratelimit_config a = request_sketch(p), b = guess_sketch(p);
 
 	return sizeof(struct guard) + requests * sizeof(struct guard_ticket) + reputation_memory(p->relations) + seqtrack_memory(p->contexts) +
-	       reach_memory(reach_entries(p)) + inflight_memory(requests) + newcomers_memory(&newcomers_limits) +
+	       reach_memory(reach_entries(p)) + inflight_memory(requests + 1) + newcomers_memory(&newcomers_limits) +
 	       ratelimit_memory(&a) + ratelimit_memory(&b) + replies_memory(p->table_size);
 }
 
@@ -81,7 +81,7 @@ struct guard *guard_create(const struct policy *policy, uint32_t requests, const
 	g->reputation = reputation_create(policy->relations);
 	g->seqtrack = seqtrack_create(policy->contexts);
 	g->reach = reach_create(reach_entries(policy));
-	g->inflight = inflight_create(requests);
+	g->inflight = inflight_create(requests + 1); /* one to be refused by name */
 	g->waiting = memory_create(requests, sizeof *g->waiting);
 	g->refs = requests;
 	g->newcomers = newcomers_create(&newcomers_limits, &k, k.k0 ^ k.k1);

@@ -299,15 +299,27 @@ static struct verdict judge_stranger(struct guard *g, const struct bench *b)
 
 static bool is_reused(const struct guard *g, const struct bench *b)
 {
-	if (!b->rq->trackable || b->rq->follow_up || b->rq->replayable)
+	if (!b->rq->trackable || b->rq->replayable)
 		return false;
 	return b->finding == SEQ_REUSED || b->finding == SEQ_OLD || inflight_has(g->inflight, b->key, b->rq->piv);
+}
+
+/*
+ * A later outer block of a response repeats the request's OSCORE option (RFC 8613 §4.1.3.4.2): legitimate for one of the last
+ * numbers, where its relation lives. Outer blocks of a request need no exception: they are accepted only as a whole.
+ */
+static bool is_follow_up(const struct guard *g, const struct bench *b)
+{
+	return b->rq->follow_up && b->relation && b->at_home && b->finding == SEQ_REUSED && is_near(g, b) &&
+	       !relation_doubted(b->relation, b->now) && !b->reach.wary;
 }
 
 static struct verdict judge_exemptions(struct guard *g, struct bench *b)
 {
 	take_proof(g, b);
 	take_identity(g, b);
+	if (is_follow_up(g, b))
+		return spend_own(g, b, say(VERDICT_FORWARD, REASON_FOLLOW_UP, LANE_MOVED));
 	/* A captured replay is dropped: an unprotected refusal would beat the true answer to its client. */
 	if (is_reused(g, b))
 		return b->proven ? refuse(g, b, VERDICT_REJECT, REASON_SEQ_REUSED, 0) :

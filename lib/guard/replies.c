@@ -36,9 +36,11 @@ void replies_retune(struct replies *r, struct rate rate, uint32_t slip)
 
 bool replies_allow(struct replies *r, const struct addr *client, tstamp now)
 {
+	const struct rate half = { r->rate.count, r->rate.period * 2 };
+
 	if (ratelimit_charge(r->sketch, client, 1, now) == 0)
 		return true;
-	if (r->slip && ++r->turn % r->slip == 0 && bucket_take(&r->slipped, r->rate, r->rate.count, 1, now))
+	if (r->slip && ++r->turn % r->slip == 0 && bucket_take(&r->slipped, half, 1 + half.count / 2, 1, now))
 		return true;
 	r->suppressed++;
 	return false;

@@ -59,7 +59,6 @@ static void note(struct request_view *v, const struct msg_option *opt)
 		break;
 	case OPTION_HOP_LIMIT: note_hop_limit(v, opt->value); break;
 	case OPTION_EDHOC: v->edhoc = true; break;
-	case OPTION_BLOCK1:
 	case OPTION_BLOCK2: note_block(v, opt->value); break;
 	case OPTION_PROXY_URI: v->proxy_uri = opt->value; break;
 	case OPTION_PROXY_SCHEME: v->proxy_scheme = opt->value; break;

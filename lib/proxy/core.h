@@ -13,6 +13,7 @@
 #define PROXY_FRAME     48               /* IPv6 and UDP header: frames, not datagrams, are compared (I3) */
 #define PROXY_UNPROVEN  136              /* bytes of CoAP that may go to an unproven address (RFC 9175 §2.4) */
 #define PROXY_PATIENCE  (93 * TSTAMP_S)  /* MAX_TRANSMIT_WAIT: no client waits longer for a first response */
+#define PROXY_OBSERVATION (25 * TSTAMP_HOUR) /* a CON at least every 24 h (RFC 7641 §4.5) */
 #define PROXY_ACK_DELAY (1500 * TSTAMP_MS) /* before a client's ACK_TIMEOUT of 2 s */
 #define PROXY_PING_GAP  (700 * TSTAMP_MS)  /* between the two pings of a proof */
 #define PROXY_HOLDS     64               /* requests that wait for the answer to a ping */

@@ -344,6 +344,10 @@ bool reply_release(struct proxy *p, struct exchange *x, tstamp now)
 	x->down = NULL;
 	p->holding--;
 	deliver(p, x, d, now);
+	if (x->state == EXCHANGE_OBSERVING) {
+		x->device_at = tstamp_add(now, PROXY_OBSERVATION);
+		exchange_arm(&p->exchanges, x);
+	}
 	return x->state == EXCHANGE_ANSWERED && !x->down;
 }
 

@@ -4,8 +4,6 @@
 #include "proxy/reply.h"
 #include "proxy/upstream.h"
 
-#define OBSERVATION_IDLE (25 * TSTAMP_HOUR) /* a CON at least every 24 h (RFC 7641 §4.5) */
-
 static uint8_t server_at(const struct proxy *p, const struct addr *remote)
 {
 	for (uint8_t i = 0; i < POLICY_SERVERS; i++)
@@ -78,7 +76,7 @@ static void settle_first(struct proxy *p, struct exchange *x, const struct msg *
 		reply_ping(p, &x->client, now); /* so that a relation that moved can settle there */
 	if (x->observe && observing && MSG_CLASS(m->code) == 2) {
 		exchange_set_state(&p->exchanges, x, EXCHANGE_OBSERVING);
-		x->device_at = tstamp_add(now, OBSERVATION_IDLE);
+		x->device_at = tstamp_add(now, PROXY_OBSERVATION);
 		exchange_arm(&p->exchanges, x);
 	} else if (x->down) {
 		exchange_set_state(&p->exchanges, x, EXCHANGE_ANSWERED);
@@ -87,20 +85,34 @@ static void settle_first(struct proxy *p, struct exchange *x, const struct msg *
 	}
 }
 
+static bool is_held(const struct exchange *x)
+{
+	return x->down && x->client_at == TSTAMP_NEVER;
+}
+
+/* When an observation ends by itself: the last word soon, one whose client proves nothing soon, too. */
+static void set_end(struct proxy *p, struct exchange *x, bool last, bool was_held, tstamp now)
+{
+	if (last || (is_held(x) && !was_held))
+		x->device_at = tstamp_add(now, PROXY_PATIENCE);
+	else if (!is_held(x))
+		x->device_at = tstamp_add(now, PROXY_OBSERVATION);
+	exchange_arm(&p->exchanges, x);
+}
+
 static void notify(struct proxy *p, struct exchange *x, const struct msg *m, bool observing, tstamp now)
 {
+	bool last = !observing || MSG_CLASS(m->code) != 2, was_held = is_held(x);
+
 	x->proven = false; /* a registration proves one answer, not a stream of them */
 	reply_forward(p, x, m, m->type == MSG_CON, now);
-	if (observing && MSG_CLASS(m->code) == 2) {
-		x->device_at = tstamp_add(now, OBSERVATION_IDLE);
-		exchange_arm(&p->exchanges, x);
-	} else if (x->down) { /* the last one */
-		exchange_set_state(&p->exchanges, x, EXCHANGE_ANSWERED);
-		x->device_at = tstamp_add(now, PROXY_PATIENCE);
-		exchange_arm(&p->exchanges, x);
-	} else {
+	if (last && !x->down) {
 		ending_drop(p, x, OUTCOME_NEUTRAL, now);
+		return;
 	}
+	if (last)
+		exchange_set_state(&p->exchanges, x, EXCHANGE_ANSWERED);
+	set_end(p, x, last, was_held, now);
 }
 
 static void unmatched(struct proxy *p, uint8_t server, enum path_channel channel, const struct msg *m, bool observing,
@@ -109,6 +121,12 @@ static void unmatched(struct proxy *p, uint8_t server, enum path_channel channel
 	struct bytes reply;
 	uint32_t ref;
 
+	/* an observation that is being renewed, and not under way yet: not wanted now, but not to be ended */
+	if (exchange_by_token(&p->exchanges, server, m->token) && observing) {
+		if (m->type == MSG_CON)
+			upstream_empty(p, server, channel, MSG_ACK, m->mid, now);
+		return;
+	}
 	core_count(p, FAULT_UNASKED);
 	/* "acknowledge each duplicate copy of a Confirmable message using the same Acknowledgement" (RFC 7252 §4.2) */
 	if (m->type == MSG_CON && dedup_find(p->dedup, dedup_key(server, channel, m->mid), now, &ref, &reply) != DEDUP_NEW)

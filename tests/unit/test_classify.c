@@ -300,11 +300,11 @@ static void test_views(void **state)
 		    v.uri_port == 5683);
 	assert_true(v.n_path == 2 && v.hop_limit == 5 && v.defect == DEFECT_NONE && !v.oscore.ptr &&
 		    !v.echo.ptr);
-	v = view(msgtext_write("CON 0.02 0001 # Observe=01 OSCORE=0900 EDHOC= Block1=10 !x", buf,
+	v = view(msgtext_write("CON 0.02 0001 # Observe=01 OSCORE=0900 EDHOC= Block2=10 !x", buf,
 			       sizeof buf),
 		 &m);
 	assert_true(!v.observe && v.deregister && v.oscore.ptr && v.edhoc && v.follow_up);
-	v = view(msgtext_write("CON 0.02 0001 # Observe=02 OSCORE=0900 Block2=06 Block1=08 !x", buf,
+	v = view(msgtext_write("CON 0.02 0001 # Observe=02 OSCORE=0900 Block2=06 Block1=18 !x", buf,
 			       sizeof buf),
 		 &m);
 	assert_true(!v.observe && !v.deregister && !v.follow_up);
