@@ -44,7 +44,7 @@ LIB := \
 
 DAEMON := \
 	daemon/answer.c daemon/command.c daemon/completion.c daemon/config.c daemon/config_errors.c daemon/control.c daemon/daemon.c \
-	daemon/draft.c daemon/entropy.c daemon/log.c daemon/loop.c daemon/metrics.c daemon/rules.c daemon/schema.c \
+	daemon/digest.c daemon/draft.c daemon/entropy.c daemon/log.c daemon/loop.c daemon/metrics.c daemon/rules.c daemon/schema.c \
 	daemon/sockaddr.c daemon/systemd.c daemon/tracer.c daemon/udp.c daemon/udp_places.c \
 	daemon/units.c daemon/value.c
 
@@ -57,7 +57,7 @@ UNIT := \
 	charges echo linksched newcomers ping ratelimit seqtrack tally \
 	budget guard guard_view identity inflight judge reach relation replies reputation settle standing \
 	classify exchange proxy reply request response snapshot target upstream \
-	answer config entropy log schema sockaddr systemd table tracer units
+	answer config digest entropy log schema sockaddr systemd table tracer units
 
 .DEFAULT_GOAL := all
 .PHONY: all run check quick tests-build replay replay-record attack bench lint install clean deps deps-check FORCE

@@ -9,13 +9,17 @@
 #define STATUS_MAX 768
 #define ROUNDS_MAX 8 /* of sending what sending itself has caused, in one turn */
 
-static void on_received(void *arg, const struct path *from, struct bytes datagram)
+/* In a trace a datagram is followed by its verdict. */
+static void on_received(void *arg, const struct proxy_input *in, unsigned n)
 {
 	struct daemon *d = arg;
 	tstamp now = loop_now(d->loop);
+	unsigned together = tracer_on(&d->tracer) ? 1 : n;
 
-	tracer_in(&d->tracer, from, datagram, now);
-	proxy_receive(d->proxy, from, datagram, now);
+	for (unsigned i = 0; i < n; i += together) {
+		tracer_in(&d->tracer, &in[i].from, in[i].datagram, now);
+		proxy_receive_batch(d->proxy, &in[i], together, now);
+	}
 }
 
 static void on_unreachable(void *arg, const struct path *to)
@@ -46,6 +50,7 @@ static void on_received_all(void *arg)
 {
 	struct daemon *d = arg;
 
+	digest_stir(&d->digest);
 	pump(d, loop_now(d->loop));
 }
 
@@ -63,8 +68,10 @@ static tstamp on_settle(void *arg, tstamp now)
 	} while (pump(d, now) > 0 && ++rounds < ROUNDS_MAX);
 	udp_flush(d->udp);
 	tracer_flush(&d->tracer);
+	digest_write(&d->digest, d->proxy, &d->log, now);
 	log_expire(&d->log, now);
-	return tstamp_min(proxy_next_expiry(d->proxy, now), log_next_expiry(&d->log));
+	return tstamp_min(proxy_next_expiry(d->proxy, now),
+			  tstamp_min(log_next_expiry(&d->log), digest_next(&d->digest)));
 }
 
 bool daemon_config_fits(const struct config *c, char *text, size_t size)

@@ -4,6 +4,7 @@
 #define DAEMON_H
 #include "config.h"
 #include "control.h"
+#include "digest.h"
 #include "entropy.h"
 #include "loop.h"
 #include "systemd.h"
@@ -24,6 +25,7 @@ struct daemon {
 	struct control *control;
 	struct systemd systemd;
 	struct tracer tracer;
+	struct digest digest;
 	struct proxy_tap tap; /* of verdicts, for the trace and the debug log */
 	struct entropy entropy;
 	struct proxy *proxy;

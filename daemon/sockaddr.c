@@ -8,16 +8,12 @@ socklen_t sockaddr_from(struct sockaddr_storage *out, const struct addr *a, int 
 	struct sockaddr_in *v4 = (struct sockaddr_in *)out;
 	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)out;
 
-	memset(out, 0, sizeof *out);
 	if (family == AF_INET) {
-		v4->sin_family = AF_INET;
-		v4->sin_port = htons(a->port);
+		*v4 = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(a->port) };
 		memcpy(&v4->sin_addr, a->ip + 12, 4);
 		return sizeof *v4;
 	}
-	v6->sin6_family = AF_INET6;
-	v6->sin6_port = htons(a->port);
-	v6->sin6_scope_id = a->scope;
+	*v6 = (struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_port = htons(a->port), .sin6_scope_id = a->scope };
 	memcpy(&v6->sin6_addr, a->ip, 16);
 	return sizeof *v6;
 }
@@ -51,45 +47,35 @@ void sockaddr_to(struct addr *a, const struct sockaddr_storage *from)
 	}
 }
 
-static struct cmsghdr *find(struct msghdr *m, int level, int type)
+/* On a dual-stack socket IPV6_PKTINFO comes also with an IPv4 datagram, in mapped form. */
+static bool read_pktinfo(struct cmsghdr *c, struct addr *local)
 {
-	struct cmsghdr *c = CMSG_FIRSTHDR(m);
-
-	while (c && (c->cmsg_level != level || c->cmsg_type != type))
-		c = CMSG_NXTHDR(m, c);
-	return c;
-}
-
-bool sockaddr_read_local(struct msghdr *m, struct addr *local)
-{
-	struct cmsghdr *c = find(m, IPPROTO_IPV6, IPV6_PKTINFO);
 	struct in6_pktinfo v6;
 	struct in_pktinfo v4;
 
-	if (c) { /* on a dual-stack socket also of an IPv4 datagram, in mapped form */
+	if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
 		memcpy(&v6, CMSG_DATA(c), sizeof v6);
 		set_v6(local, &v6.ipi6_addr, v6.ipi6_ifindex);
 		return true;
 	}
-	c = find(m, IPPROTO_IP, IP_PKTINFO);
-	if (!c)
-		return false;
-	memcpy(&v4, CMSG_DATA(c), sizeof v4);
-	set_v4(local, &v4.ipi_addr);
-	return true;
+	if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+		memcpy(&v4, CMSG_DATA(c), sizeof v4);
+		set_v4(local, &v4.ipi_addr);
+		return true;
+	}
+	return false;
 }
 
-bool sockaddr_read_overflow(struct msghdr *m, uint32_t *lost)
+bool sockaddr_read_local(struct msghdr *m, struct addr *local)
 {
-	struct cmsghdr *c = find(m, SOL_SOCKET, SO_RXQ_OVFL);
+	struct cmsghdr *c = CMSG_FIRSTHDR(m);
 
-	if (c)
-		memcpy(lost, CMSG_DATA(c), sizeof *lost);
+	while (c && !read_pktinfo(c, local))
+		c = CMSG_NXTHDR(m, c);
 	return c != NULL;
 }
 
-static void append(struct msghdr *m, void *control, int level, int type, const void *data,
-		   size_t len)
+static void append(struct msghdr *m, void *control, int level, int type, const void *data, size_t len)
 {
 	struct cmsghdr *c;
 

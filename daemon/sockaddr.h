@@ -8,16 +8,14 @@
 
 #define SOCKADDR_CONTROL 128 /* bytes of control messages of one datagram */
 
-/* family: AF_INET or AF_INET6, the socket's. Returns the length. */
+/* family: AF_INET or AF_INET6, the socket's. Returns the length; what lies behind stays as it was.
+ */
 socklen_t sockaddr_from(struct sockaddr_storage *out, const struct addr *a, int family);
 void sockaddr_to(struct addr *a, const struct sockaddr_storage *from);
 
 /* The local address a received datagram was sent to; the port stays as it is. False: the kernel did
  * not say. */
 bool sockaddr_read_local(struct msghdr *m, struct addr *local);
-/* How many datagrams the socket's queue has lost since it was opened (SO_RXQ_OVFL). False: not
- * said, so none. */
-bool sockaddr_read_overflow(struct msghdr *m, uint32_t *lost);
 /* Lets the datagram leave from `local`; control has SOCKADDR_CONTROL bytes. Unspecified and
  * multicast: kernel's choice. */
 void sockaddr_write_local(struct msghdr *m, void *control, const struct addr *local, int family);

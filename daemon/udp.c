@@ -2,6 +2,7 @@
 #include "udp_impl.h"
 #include <errno.h>
 #include <linux/errqueue.h>
+#include <linux/sock_diag.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include <uv.h>
@@ -9,53 +10,50 @@
 #define TURN_MAX 4 /* batches read from one socket before the others get their turn */
 
 /* What was received is the engine's business; how it was addressed is ours. */
-static void deliver(struct socket *s, struct msghdr *m, const uint8_t *data, size_t len)
+static bool unpack(struct socket *s, unsigned i, struct proxy_input *in)
 {
 	struct udp *u = s->udp;
-	struct path from = { .leg = s->leg, .local = s->place.bind };
-	uint32_t lost;
+	struct msghdr *m = &u->in_headers[i].msg_hdr;
 
-	if (sockaddr_read_overflow(m, &lost)) {
-		u->counters.overflowed += lost - s->lost;
-		s->lost = lost;
-	}
 	if (m->msg_flags & MSG_TRUNC) {
 		u->counters.truncated++;
-		return;
+		return false;
 	}
-	u->counters.received++;
-	sockaddr_to(&from.remote, m->msg_name);
-	sockaddr_read_local(m, &from.local);
-	u->events.received(u->events.arg, &from, bytes_of(data, len));
+	in->from.leg = s->leg;
+	in->from.local = s->place.bind;
+	if (s->everywhere)
+		sockaddr_read_local(m, &in->from.local);
+	sockaddr_to(&in->from.remote, m->msg_name);
+	in->datagram = bytes_of(u->in[i].data, u->in_headers[i].msg_len);
+	return true;
 }
 
-/* The kernel writes into them, so they are made anew for each batch. */
-static void prepare_headers(struct udp *u)
+/* All that the kernel has written into a header. */
+static void renew(struct msghdr *m)
 {
-	for (unsigned i = 0; i < UDP_BATCH; i++) {
-		struct parcel *p = &u->in[i];
+	m->msg_namelen = sizeof(struct sockaddr_storage);
+	m->msg_controllen = SOCKADDR_CONTROL;
+}
 
-		p->iov = (struct iovec){ p->data, u->max_datagram };
-		u->in_headers[i].msg_hdr = (struct msghdr){
-			.msg_name = &p->name,
-			.msg_namelen = sizeof p->name,
-			.msg_iov = &p->iov,
-			.msg_iovlen = 1,
-			.msg_control = p->control,
-			.msg_controllen = sizeof p->control,
-		};
-	}
+void udp_limit(struct udp *u, size_t max_datagram)
+{
+	for (unsigned i = 0; i < UDP_BATCH; i++)
+		u->in[i].iov.iov_len = max_datagram < DGRAM_MAX ? max_datagram : DGRAM_MAX;
 }
 
 static int read_batch(struct socket *s)
 {
 	struct udp *u = s->udp;
-	int n;
+	unsigned taken = 0;
+	int n = recvmmsg(s->fd, u->in_headers, UDP_BATCH, MSG_DONTWAIT, NULL);
 
-	prepare_headers(u);
-	n = recvmmsg(s->fd, u->in_headers, UDP_BATCH, MSG_DONTWAIT, NULL);
-	for (int i = 0; i < n; i++)
-		deliver(s, &u->in_headers[i].msg_hdr, u->in[i].data, u->in_headers[i].msg_len);
+	for (int i = 0; i < n; i++) {
+		taken += unpack(s, (unsigned)i, &u->inputs[taken]);
+		renew(&u->in_headers[i].msg_hdr);
+	}
+	u->counters.received += taken;
+	if (taken > 0)
+		u->events.received(u->events.arg, u->inputs, taken);
 	return n;
 }
 
@@ -113,6 +111,18 @@ static void drain_errors(struct socket *s)
 	getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &error, &len); /* reading clears it */
 }
 
+/* The kernel counts in 32 bits, so now and then it has to be asked. */
+static void count_lost(struct socket *s)
+{
+	uint32_t info[SK_MEMINFO_VARS];
+	socklen_t len = sizeof info;
+
+	if (getsockopt(s->fd, SOL_SOCKET, SO_MEMINFO, info, &len) != 0)
+		return;
+	s->udp->counters.overflowed += info[SK_MEMINFO_DROPS] - s->lost;
+	s->lost = info[SK_MEMINFO_DROPS];
+}
+
 void udp_read(struct socket *s)
 {
 	struct udp *u = s->udp;
@@ -120,6 +130,8 @@ void udp_read(struct socket *s)
 
 	for (unsigned i = 0; i < TURN_MAX && n == UDP_BATCH; i++)
 		n = read_batch(s);
+	if (n == UDP_BATCH) /* only who falls behind loses anything */
+		count_lost(s);
 	u->events.received_all(u->events.arg);
 }
 
@@ -160,6 +172,7 @@ static void on_closed(uv_handle_t *poll)
 void udp_unwatch(struct socket *s)
 {
 	udp_flush(s->udp); /* the batch may hold datagrams for it */
+	count_lost(s);
 	uv_close((uv_handle_t *)poll_of(s), on_closed);
 	close(s->fd); /* at once: from now on the address is the new sockets' */
 	s->state = SOCKET_CLOSING;
@@ -176,8 +189,7 @@ static struct socket *socket_for(struct udp *u, const struct path *to)
 	for (unsigned i = 0; i < UDP_SOCKETS; i++) {
 		struct socket *s = &u->sockets[i];
 
-		if (s->state != SOCKET_OPEN || s->leg != LEG_CLIENT ||
-		    s->place.bind.port != to->local.port)
+		if (s->state != SOCKET_OPEN || s->leg != LEG_CLIENT || s->place.bind.port != to->local.port)
 			continue;
 		if (addr_equal(&s->place.bind, &to->local))
 			return s;
@@ -226,6 +238,11 @@ static void flush_socket(struct udp *u, struct socket *s)
 {
 	unsigned n = 0;
 
+	if (s->waiting == u->outgoing) {
+		s->waiting = 0;
+		send_all(u, s, u->out_headers, u->outgoing);
+		return;
+	}
 	for (unsigned i = 0; i < u->outgoing && n < s->waiting; i++) {
 		if (u->out[i].from == s)
 			u->sorted[n++] = u->out_headers[i];
@@ -236,25 +253,29 @@ static void flush_socket(struct udp *u, struct socket *s)
 
 void udp_flush(struct udp *u)
 {
-	if (u->outgoing == 0)
-		return;
-	for (unsigned i = 0; i < UDP_SOCKETS; i++) {
-		if (u->sockets[i].waiting > 0)
-			flush_socket(u, &u->sockets[i]);
+	unsigned left = u->outgoing;
+
+	for (unsigned i = 0; left > 0; i++) {
+		struct socket *s = u->out[i].from;
+
+		left -= s->waiting;
+		if (s->waiting > 0)
+			flush_socket(u, s);
 	}
 	u->outgoing = 0;
 }
 
 static void pack(struct parcel *p, struct msghdr *m, const struct path *to, struct bytes datagram)
 {
-	int family = p->from->family;
+	const struct socket *s = p->from;
 
 	memcpy(p->data, datagram.ptr, datagram.len);
-	p->iov = (struct iovec){ p->data, datagram.len };
-	*m = (struct msghdr){ .msg_name = &p->name, .msg_iov = &p->iov, .msg_iovlen = 1 };
-	m->msg_namelen = sockaddr_from(&p->name, &to->remote, family);
-	if (to->leg == LEG_CLIENT)
-		sockaddr_write_local(m, p->control, &to->local, family);
+	p->iov.iov_len = datagram.len;
+	m->msg_namelen = sockaddr_from(&p->name, &to->remote, s->family);
+	m->msg_control = NULL;
+	m->msg_controllen = 0;
+	if (s->everywhere)
+		sockaddr_write_local(m, p->control, &to->local, s->family);
 }
 
 void udp_send(struct udp *u, const struct path *to, struct bytes datagram)
@@ -273,9 +294,32 @@ void udp_send(struct udp *u, const struct path *to, struct bytes datagram)
 	u->outgoing++;
 }
 
-struct udp_counters udp_counters(const struct udp *u)
+struct udp_counters udp_counters(struct udp *u)
 {
+	for (unsigned i = 0; i < UDP_SOCKETS; i++) {
+		if (u->sockets[i].state == SOCKET_OPEN)
+			count_lost(&u->sockets[i]);
+	}
 	return u->counters;
+}
+
+/* Each header points at its parcel for good. */
+static void address_header(struct msghdr *m, struct parcel *p)
+{
+	p->iov.iov_base = p->data;
+	m->msg_name = &p->name;
+	m->msg_iov = &p->iov;
+	m->msg_iovlen = 1;
+	m->msg_control = p->control;
+}
+
+static void address_headers(struct udp *u)
+{
+	for (unsigned i = 0; i < UDP_BATCH; i++) {
+		address_header(&u->in_headers[i].msg_hdr, &u->in[i]);
+		address_header(&u->out_headers[i].msg_hdr, &u->out[i]);
+		renew(&u->in_headers[i].msg_hdr);
+	}
 }
 
 int udp_create(struct udp **out, struct uv_loop_s *loop, const struct udp_events *events)
@@ -290,7 +334,8 @@ int udp_create(struct udp **out, struct uv_loop_s *loop, const struct udp_events
 		return -ENOMEM;
 	u->loop = loop;
 	u->events = *events;
-	u->max_datagram = DGRAM_MAX;
+	address_headers(u);
+	udp_limit(u, DGRAM_MAX);
 	return udp_open_device_legs(u);
 }
 

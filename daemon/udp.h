@@ -9,6 +9,7 @@
 #include <net/if.h>
 
 struct udp;
+struct proxy_input;
 struct uv_loop_s;
 
 #define UDP_PLACES 16
@@ -21,8 +22,9 @@ struct udp_place {
 
 /* Called while a socket is read. The bytes are gone after the call. */
 struct udp_events {
-	void (*received)(void *arg, const struct path *from, struct bytes datagram);
-	void (*received_all)(void *arg); /* after each batch */
+	/* Once for each batch: what came together, in order. */
+	void (*received)(void *arg, const struct proxy_input *in, unsigned n);
+	void (*received_all)(void *arg); /* after some batches */
 	/* ICMP, or our own host, says that to->remote cannot be reached; device leg only. */
 	void (*unreachable)(void *arg, const struct path *to);
 	void *arg;
@@ -58,5 +60,5 @@ void udp_abandon(struct udp *u);
 void udp_send(struct udp *u, const struct path *to, struct bytes datagram);
 void udp_flush(struct udp *u);
 
-struct udp_counters udp_counters(const struct udp *u);
+struct udp_counters udp_counters(struct udp *u); /* asks the kernel what it lost */
 #endif

@@ -15,16 +15,16 @@ static int set_flag(int fd, int level, int option, int value)
 /* A listener on [::] takes IPv4 too; whoever speaks to devices has one socket for each. */
 static int set_family_options(const struct socket *s)
 {
-	int error = 0;
+	bool v4 = s->family == AF_INET;
+	int level = v4 ? IPPROTO_IP : IPPROTO_IPV6, error = 0;
 
-	if (s->family == AF_INET)
-		return set_flag(s->fd, IPPROTO_IP, s->leg == LEG_CLIENT ? IP_PKTINFO : IP_RECVERR,
-				1);
-	error = set_flag(s->fd, IPPROTO_IPV6, IPV6_V6ONLY, s->leg == LEG_DEVICE);
-	if (error)
-		return error;
-	return set_flag(s->fd, IPPROTO_IPV6, s->leg == LEG_CLIENT ? IPV6_RECVPKTINFO : IPV6_RECVERR,
-			1);
+	if (!v4)
+		error = set_flag(s->fd, level, IPV6_V6ONLY, s->leg == LEG_DEVICE);
+	if (!error && s->leg == LEG_DEVICE)
+		error = set_flag(s->fd, level, v4 ? IP_RECVERR : IPV6_RECVERR, 1);
+	if (!error && s->everywhere)
+		error = set_flag(s->fd, level, v4 ? IP_PKTINFO : IPV6_RECVPKTINFO, 1);
+	return error;
 }
 
 static int set_options(const struct socket *s, bool share)
@@ -33,14 +33,12 @@ static int set_options(const struct socket *s, bool share)
 	int error = set_family_options(s);
 
 	if (!error && interface[0] &&
-	    setsockopt(s->fd, SOL_SOCKET, SO_BINDTODEVICE, interface,
-		       (socklen_t)strlen(interface)) != 0)
+	    setsockopt(s->fd, SOL_SOCKET, SO_BINDTODEVICE, interface, (socklen_t)strlen(interface)) != 0)
 		error = -errno;
 	if (!error && share)
 		error = set_flag(s->fd, SOL_SOCKET, SO_REUSEADDR, 1);
 	/* The kernel may give less; less is no reason to stop. */
 	set_flag(s->fd, SOL_SOCKET, SO_RCVBUF, QUEUE_BYTES);
-	set_flag(s->fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
 	return error;
 }
 
@@ -62,8 +60,8 @@ static struct socket *free_slot(struct udp *u)
 }
 
 /* share: another socket of ours, soon to be closed, may hold the same address. */
-static int open_socket(struct udp *u, enum leg leg, int family, const struct udp_place *place,
-		       bool share, struct socket **opened)
+static int open_socket(struct udp *u, enum leg leg, int family, const struct udp_place *place, bool share,
+		       struct socket **opened)
 {
 	struct socket *s = free_slot(u);
 	int error;
@@ -71,6 +69,7 @@ static int open_socket(struct udp *u, enum leg leg, int family, const struct udp
 	if (!s)
 		return -ENOBUFS;
 	*s = (struct socket){ .udp = u, .family = family, .leg = leg, .place = *place };
+	s->everywhere = leg == LEG_CLIENT && addr_is_unspecified(&place->bind);
 	s->fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (s->fd < 0)
 		return -errno;
@@ -121,8 +120,7 @@ static void share_addresses(struct udp *u, bool share)
 	}
 }
 
-static int open_places(struct udp *u, const struct udp_place *places, unsigned count,
-		       unsigned *failed)
+static int open_places(struct udp *u, const struct udp_place *places, unsigned count, unsigned *failed)
 {
 	struct socket *s;
 	int error = 0;
@@ -130,9 +128,8 @@ static int open_places(struct udp *u, const struct udp_place *places, unsigned c
 	for (unsigned i = 0; i < count && !error; i++) {
 		*failed = i;
 		if (!find_place(u, &places[i]))
-			error = open_socket(u, LEG_CLIENT,
-					    addr_is_v4(&places[i].bind) ? AF_INET : AF_INET6,
-					    &places[i], true, &s);
+			error = open_socket(u, LEG_CLIENT, addr_is_v4(&places[i].bind) ? AF_INET : AF_INET6, &places[i],
+					    true, &s);
 		/* With the sharing off again, two new places that overlap are an error. */
 		if (!error)
 			set_flag(find_place(u, &places[i])->fd, SOL_SOCKET, SO_REUSEADDR, 0);
@@ -171,7 +168,7 @@ void udp_commit(struct udp *u, size_t max_datagram)
 		udp_read(s); /* what came before the change */
 		udp_unwatch(s);
 	}
-	u->max_datagram = max_datagram < DGRAM_MAX ? max_datagram : DGRAM_MAX;
+	udp_limit(u, max_datagram);
 }
 
 void udp_abandon(struct udp *u)

@@ -1,18 +1,39 @@
 /* Aumasson, Bernstein: "SipHash: a fast short-input PRF", 2012: two rounds a word, four at the end.
  */
 #include "base/siphash.h"
+#include <endian.h>
+#include <string.h>
 
 static inline uint64_t rotate(uint64_t x, unsigned n)
 {
 	return x << n | x >> (64 - n);
 }
 
-/* Little-endian whatever the machine; compilers make one load of it. */
 static inline uint64_t load(const uint8_t *p)
 {
-	return (uint64_t)p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 | (uint64_t)p[3] << 24 |
-	       (uint64_t)p[4] << 32 | (uint64_t)p[5] << 40 | (uint64_t)p[6] << 48 |
-	       (uint64_t)p[7] << 56;
+	uint64_t word;
+
+	memcpy(&word, p, sizeof word);
+	return le64toh(word);
+}
+
+/* The n < 8 bytes that fill no word. Where callers pack 4 and 2 bytes they are read as 4 and 2: what
+ * was written just now is forwarded. */
+static inline uint64_t load_rest(const uint8_t *p, size_t n)
+{
+	uint64_t word = n & 1 ? p[n - 1] : 0;
+	uint32_t four;
+	uint16_t two;
+
+	if (n & 2) {
+		memcpy(&two, p + (n & 4), sizeof two);
+		word = word << 16 | le16toh(two);
+	}
+	if (n & 4) {
+		memcpy(&four, p, sizeof four);
+		word = word << 32 | le32toh(four);
+	}
+	return word;
 }
 
 struct state {
@@ -32,12 +53,26 @@ static inline void sip_round(struct state *s)
 	s->v2 = rotate(s->v2, 32);
 }
 
-static inline void absorb(struct state *s, uint64_t word)
+static inline void absorb(struct state *s, uint64_t word, unsigned rounds)
 {
 	s->v3 ^= word;
-	sip_round(s);
-	sip_round(s);
+	for (unsigned i = 0; i < rounds; i++)
+		sip_round(s);
 	s->v0 ^= word;
+}
+
+static inline struct state begin(const struct siphash_key *key)
+{
+	return (struct state){ key->k0 ^ 0x736f6d6570736575, key->k1 ^ 0x646f72616e646f6d, key->k0 ^ 0x6c7967656e657261,
+			       key->k1 ^ 0x7465646279746573 };
+}
+
+static inline uint64_t end(struct state *s, unsigned rounds)
+{
+	s->v2 ^= 0xff;
+	for (unsigned i = 0; i < rounds; i++)
+		sip_round(s);
+	return s->v0 ^ s->v1 ^ s->v2 ^ s->v3;
 }
 
 struct siphash_key siphash_key_from(const uint8_t bytes[16])
@@ -47,19 +82,22 @@ struct siphash_key siphash_key_from(const uint8_t bytes[16])
 
 uint64_t siphash(const struct siphash_key *key, const void *data, size_t len)
 {
-	struct state s = { key->k0 ^ 0x736f6d6570736575, key->k1 ^ 0x646f72616e646f6d,
-			   key->k0 ^ 0x6c7967656e657261, key->k1 ^ 0x7465646279746573 };
+	struct state s = begin(key);
 	const uint8_t *p = data;
-	uint64_t last = (uint64_t)len << 56;
 	size_t whole = len & ~(size_t)7;
 
 	for (size_t i = 0; i < whole; i += 8)
-		absorb(&s, load(p + i));
-	for (size_t i = whole; i < len; i++)
-		last |= (uint64_t)p[i] << 8 * (i - whole);
-	absorb(&s, last);
-	s.v2 ^= 0xff;
-	for (int i = 0; i < 4; i++)
-		sip_round(&s);
-	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
+		absorb(&s, load(p + i), 2);
+	absorb(&s, (uint64_t)len << 56 | load_rest(p + whole, len & 7), 2);
+	return end(&s, 4);
+}
+
+uint64_t siphash_brief(const struct siphash_key *key, uint64_t a, uint64_t b, uint64_t c)
+{
+	struct state s = begin(key);
+
+	absorb(&s, a, 1);
+	absorb(&s, b, 1);
+	absorb(&s, c, 1);
+	return end(&s, 3);
 }

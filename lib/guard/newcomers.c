@@ -1,5 +1,6 @@
 #include "guard/newcomers.h"
 #include "guard/charges.h"
+#include "guard/policy.h"
 #include "guard/tally.h"
 
 #include <assert.h>
@@ -7,7 +8,7 @@
 #include <string.h>
 
 #define LEVELS 3
-#define TURNS  64
+#define KINDS  32
 #define RANKS  6
 
 enum level { LEVEL_HOST, LEVEL_SITE, LEVEL_REGION };
@@ -37,9 +38,9 @@ struct newcomers {
 	uint32_t count;
 	struct waiting *waiting;    /* the first `count` are in use, in no order */
 	struct tally tally[LEVELS]; /* of waiting prefixes */
-	struct tally kinds;         /* of (server, kind) */
+	uint32_t of_server[POLICY_SERVERS], of_kind[POLICY_SERVERS][KINDS]; /* waiting */
 	struct charges charges;
-	uint8_t turn[TURNS]; /* whose third is next, by server: each server must see all three */
+	uint8_t turn[POLICY_SERVERS]; /* whose third is next: each server must see all three */
 };
 
 /* A candidate: what compares smaller goes first, number by number. */
@@ -84,11 +85,6 @@ static uint16_t tag_client(const struct newcomers *n, const struct addr *client)
 	return (uint16_t)siphash(&n->key, &text, sizeof text);
 }
 
-static uint64_t kind_key(uint32_t server, uint32_t kind)
-{
-	return mix((uint64_t)server << 32 | kind);
-}
-
 static void add(struct newcomers *n, const struct newcomers_entry *e, const uint64_t prefix[LEVELS])
 {
 	struct waiting *w = &n->waiting[n->count++];
@@ -99,7 +95,8 @@ static void add(struct newcomers *n, const struct newcomers_entry *e, const uint
 		w->prefix[level] = prefix[level];
 		tally_add(&n->tally[level], prefix[level]);
 	}
-	tally_add(&n->kinds, kind_key(e->server, e->kind));
+	n->of_server[e->server]++;
+	n->of_kind[e->server][e->kind]++;
 }
 
 static void take_out(struct newcomers *n, uint32_t i, struct newcomers_entry *out)
@@ -109,7 +106,8 @@ static void take_out(struct newcomers *n, uint32_t i, struct newcomers_entry *ou
 	*out = w->entry;
 	for (unsigned level = 0; level < LEVELS; level++)
 		tally_sub(&n->tally[level], w->prefix[level]);
-	tally_sub(&n->kinds, kind_key(out->server, out->kind));
+	n->of_server[out->server]--;
+	n->of_kind[out->server][out->kind]--;
 	*w = n->waiting[--n->count];
 }
 
@@ -129,8 +127,7 @@ static uint32_t find_crowd(const struct newcomers *n, uint64_t *region)
 }
 
 /* Anyone of the crowd, with equal chance: neither age nor youth is of use to an attacker. */
-static void evict_from(struct newcomers *n, uint64_t region, uint32_t crowd,
-		       struct newcomers_entry *evicted)
+static void evict_from(struct newcomers *n, uint64_t region, uint32_t crowd, struct newcomers_entry *evicted)
 {
 	uint64_t skip = draw(n) % crowd;
 	uint32_t i = 0;
@@ -146,8 +143,8 @@ static uint64_t lot(uint64_t prefix, uint64_t nonce)
 	return mix(prefix ^ nonce);
 }
 
-static struct rank rank_of(const struct newcomers *n, const struct waiting *w, enum third third,
-			   uint64_t nonce, tstamp now)
+static struct rank rank_of(const struct newcomers *n, const struct waiting *w, enum third third, uint64_t nonce,
+			   tstamp now)
 {
 	const uint64_t *prefix = w->prefix;
 	struct rank r = { { 0, 0, 0, 0, w->entry.since, w->order } };
@@ -180,8 +177,7 @@ static bool is_asked_for(const struct newcomers_entry *e, uint32_t server, uint3
 }
 
 /* The place of the one that goes first in this third, or n->count. */
-static uint32_t choose(struct newcomers *n, uint32_t server, uint32_t kinds, enum third third,
-		       tstamp now)
+static uint32_t choose(struct newcomers *n, uint32_t server, uint32_t kinds, enum third third, tstamp now)
 {
 	uint64_t nonce = draw(n);
 	uint32_t chosen = n->count;
@@ -212,8 +208,7 @@ static void charge(struct newcomers *n, const struct waiting *w, tstamp now)
 		charges_add(&n->charges, w->prefix[level], who, now);
 }
 
-struct newcomers *newcomers_create(const struct newcomers_config *cfg,
-				   const struct siphash_key *key, uint64_t seed)
+struct newcomers *newcomers_create(const struct newcomers_config *cfg, const struct siphash_key *key, uint64_t seed)
 {
 	struct newcomers *n = memory_create(1, sizeof *n);
 	bool ok;
@@ -224,8 +219,7 @@ struct newcomers *newcomers_create(const struct newcomers_config *cfg,
 	n->key = *key;
 	n->random = seed;
 	n->waiting = memory_create(cfg->capacity, sizeof *n->waiting);
-	ok = n->waiting && charges_init(&n->charges, cfg->charges, cfg->memory) == 0 &&
-	     tally_init(&n->kinds, cfg->capacity) == 0;
+	ok = n->waiting && charges_init(&n->charges, cfg->charges, cfg->memory) == 0;
 	for (unsigned level = 0; level < LEVELS; level++)
 		ok = ok && tally_init(&n->tally[level], cfg->capacity) == 0;
 	if (ok)
@@ -240,7 +234,6 @@ void newcomers_free(struct newcomers *n)
 		return;
 	for (unsigned level = 0; level < LEVELS; level++)
 		tally_free(&n->tally[level]);
-	tally_free(&n->kinds);
 	memory_free(n->waiting);
 	charges_free(&n->charges);
 	memory_free(n);
@@ -248,9 +241,8 @@ void newcomers_free(struct newcomers *n)
 
 size_t newcomers_memory(const struct newcomers_config *cfg)
 {
-	return sizeof(struct newcomers) + charges_memory(cfg->charges) +
-	       cfg->capacity * sizeof(struct waiting) +
-	       sizeof(struct tally_cell) * tally_cells(cfg->capacity) * (LEVELS + 1);
+	return sizeof(struct newcomers) + charges_memory(cfg->charges) + cfg->capacity * sizeof(struct waiting) +
+	       sizeof(struct tally_cell) * tally_cells(cfg->capacity) * LEVELS;
 }
 
 enum newcomers_result newcomers_push(struct newcomers *n, const struct newcomers_entry *e,
@@ -259,7 +251,7 @@ enum newcomers_result newcomers_push(struct newcomers *n, const struct newcomers
 	uint64_t prefix[LEVELS], crowded = 0;
 	uint32_t crowd;
 
-	assert(e->kind < 32);
+	assert(e->server < POLICY_SERVERS && e->kind < KINDS);
 	*has_evicted = false;
 	for (unsigned level = 0; level < LEVELS; level++)
 		prefix[level] = hash_prefix(n, &e->client, level);
@@ -277,10 +269,9 @@ enum newcomers_result newcomers_push(struct newcomers *n, const struct newcomers
 	return NEWCOMERS_QUEUED;
 }
 
-bool newcomers_admit(struct newcomers *n, uint32_t server, uint32_t kinds, tstamp now,
-		     struct newcomers_entry *out)
+bool newcomers_admit(struct newcomers *n, uint32_t server, uint32_t kinds, tstamp now, struct newcomers_entry *out)
 {
-	uint8_t *turn = &n->turn[server % TURNS];
+	uint8_t *turn = &n->turn[server];
 	uint32_t i = choose(n, server, kinds, *turn, now);
 
 	if (i == n->count && *turn == THIRD_HOST) /* all have been charged before */
@@ -315,15 +306,16 @@ void newcomers_refund(struct newcomers *n, const struct addr *client, tstamp now
 
 uint32_t newcomers_waiting(const struct newcomers *n, uint32_t server)
 {
-	return newcomers_waiting_kinds(n, server, UINT32_MAX);
+	return n->of_server[server];
 }
 
 uint32_t newcomers_waiting_kinds(const struct newcomers *n, uint32_t server, uint32_t kinds)
 {
 	uint32_t waiting = 0;
 
-	for (uint32_t kind = 0; kind < 32; kind++)
-		if (kinds >> kind & 1)
-			waiting += tally_count(&n->kinds, kind_key(server, kind));
+	if (n->of_server[server] == 0)
+		return 0;
+	for (; kinds; kinds &= kinds - 1)
+		waiting += n->of_kind[server][__builtin_ctz(kinds)];
 	return waiting;
 }

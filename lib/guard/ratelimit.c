@@ -3,6 +3,11 @@
 #include <assert.h>
 #include "base/memory.h"
 
+/* An address in two words as they lie in memory. */
+struct prefix {
+	uint64_t half[2];
+};
+
 /*
  * A cell is a leaky bucket as the time at which it will be empty (GCRA). All levels share the
  * cells, which works because a level's multiplier makes its units shorter, not its bucket longer:
@@ -13,19 +18,23 @@ struct ratelimit {
 	uint64_t mask; /* of the index in a row */
 	struct siphash_key key;
 	struct ratelimit_config cfg;
-	uint64_t unit[RATELIMIT_LEVELS];  /* ns that one unit takes to leak; 0: nothing passes */
-	uint64_t depth[RATELIMIT_LEVELS]; /* ns that a full cell takes */
+	uint64_t unit[RATELIMIT_LEVELS];          /* ns that one unit takes to leak; 0: nothing passes */
+	uint64_t depth[RATELIMIT_LEVELS];         /* ns that a full cell takes */
+	struct prefix masks[2][RATELIMIT_LEVELS]; /* IPv6, IPv4 */
 };
 
 /* The two cells of one prefix. */
 struct pair {
 	uint64_t at[2]; /* indexes into cells */
+	uint64_t used;  /* ns of content, when it was looked at */
 	unsigned level;
 };
 
 static uint64_t times(uint64_t a, uint64_t b)
 {
-	return a != 0 && b > UINT64_MAX / a ? UINT64_MAX : a * b;
+	uint64_t product;
+
+	return __builtin_mul_overflow(a, b, &product) ? UINT64_MAX : product;
 }
 
 static uint64_t row_length(uint32_t cells)
@@ -51,35 +60,43 @@ static void tune(struct ratelimit *r)
 	}
 }
 
-static struct pair hash_prefix(const struct ratelimit *r, const struct addr *src, unsigned level,
-			       unsigned bits)
+static struct prefix mask_of(unsigned bits)
 {
-	struct {
-		uint8_t ip[16];
-		uint32_t scope, level;
-	} text = { .scope = src->scope, .level = level };
-	uint64_t hash;
+	uint8_t ip[16];
+	struct prefix mask;
 
-	memcpy(text.ip, src->ip, sizeof text.ip);
-	addr_mask(text.ip, bits);
-	hash = siphash(&r->key, &text, sizeof text);
-	return (struct pair){ { hash & r->mask, r->mask + 1 + (hash >> 32 & r->mask) }, level };
+	memset(ip, 0xff, sizeof ip);
+	addr_mask(ip, bits);
+	memcpy(mask.half, ip, sizeof mask.half);
+	return mask;
+}
+
+static void make_masks(struct ratelimit *r)
+{
+	for (unsigned i = 0; i < r->cfg.n_levels; i++) {
+		r->masks[0][i] = mask_of(r->cfg.levels[i].bits_v6);
+		r->masks[1][i] = mask_of(96U + r->cfg.levels[i].bits_v4);
+	}
 }
 
 /* Hashes all levels before any cell is read: the memory is on its way meanwhile. Returns how many
  * there are. */
-static unsigned find_cells(const struct ratelimit *r, const struct addr *src,
-			   struct pair pairs[RATELIMIT_LEVELS])
+static unsigned find_cells(const struct ratelimit *r, const struct addr *src, struct pair pairs[RATELIMIT_LEVELS])
 {
 	bool v4 = addr_is_v4(src);
+	struct prefix ip;
 	unsigned n = 0;
 
+	memcpy(ip.half, src->ip, sizeof ip.half);
 	for (unsigned i = 0; i < r->cfg.n_levels; i++) {
-		const struct ratelimit_level *l = &r->cfg.levels[i];
+		const uint64_t *mask = r->masks[v4][i].half;
+		uint64_t hash;
 
-		if (v4 && l->bits_v4 == 0xff)
+		if (v4 && r->cfg.levels[i].bits_v4 == 0xff)
 			continue;
-		pairs[n] = hash_prefix(r, src, i, v4 ? 96u + l->bits_v4 : l->bits_v6);
+		hash = siphash_brief(&r->key, ip.half[0] & mask[0], ip.half[1] & mask[1],
+				     (uint64_t)i << 32 | src->scope);
+		pairs[n] = (struct pair){ .at = { hash & r->mask, r->mask + 1 + (hash >> 32 & r->mask) }, .level = i };
 		__builtin_prefetch(&r->cells[pairs[n].at[0]]);
 		__builtin_prefetch(&r->cells[pairs[n].at[1]]);
 		n++;
@@ -87,27 +104,26 @@ static unsigned find_cells(const struct ratelimit *r, const struct addr *src,
 	return n;
 }
 
-/* Nanoseconds of content: the smaller cell of the two. After a retune a cell may hold more than is
- * full now. */
-static uint64_t content(const struct ratelimit *r, const struct pair *p, tstamp now)
+/* The smaller cell of the two counts. After a retune a cell may hold more than is full now. */
+static void look_at(const struct ratelimit *r, struct pair *p, tstamp now)
 {
 	uint64_t used = tstamp_since(now, tstamp_min(r->cells[p->at[0]], r->cells[p->at[1]]));
 
-	return used < r->depth[p->level] ? used : r->depth[p->level];
+	p->used = used < r->depth[p->level] ? used : r->depth[p->level];
 }
 
-static bool can_bear(const struct ratelimit *r, const struct pair *p, uint32_t price, tstamp now)
+static bool can_bear(const struct ratelimit *r, const struct pair *p, uint32_t price)
 {
 	uint64_t unit = r->unit[p->level], depth = r->depth[p->level];
 	uint64_t cost = times(unit, price);
 
-	return unit > 0 && cost <= depth && content(r, p, now) <= depth - cost;
+	return unit > 0 && cost <= depth && p->used <= depth - cost;
 }
 
 /* Conservative update: no cell rises above what the smaller of the two proves. */
 static void charge(struct ratelimit *r, const struct pair *p, uint32_t price, tstamp now)
 {
-	tstamp level = tstamp_add(now, content(r, p, now) + times(r->unit[p->level], price));
+	tstamp level = tstamp_add(now, p->used + times(r->unit[p->level], price));
 
 	for (unsigned row = 0; row < 2; row++) {
 		tstamp *cell = &r->cells[p->at[row]];
@@ -130,8 +146,7 @@ static void clamp(struct ratelimit *r, const struct pair *p, tstamp now)
 	}
 }
 
-struct ratelimit *ratelimit_create(const struct ratelimit_config *cfg,
-				   const struct siphash_key *key)
+struct ratelimit *ratelimit_create(const struct ratelimit_config *cfg, const struct siphash_key *key)
 {
 	struct ratelimit *r = memory_create(1, sizeof *r);
 	uint64_t length = row_length(cfg->cells);
@@ -147,6 +162,7 @@ struct ratelimit *ratelimit_create(const struct ratelimit_config *cfg,
 	r->mask = length - 1;
 	r->key = *key;
 	r->cfg = *cfg;
+	make_masks(r);
 	tune(r);
 	return r;
 }
@@ -173,9 +189,11 @@ unsigned ratelimit_charge(struct ratelimit *r, const struct addr *src, uint32_t 
 
 	for (unsigned i = 0; i < n; i++)
 		clamp(r, &pairs[i], now);
-	for (unsigned i = 0; i < n; i++)
-		if (!can_bear(r, &pairs[i], price, now))
+	for (unsigned i = 0; i < n; i++) {
+		look_at(r, &pairs[i], now);
+		if (!can_bear(r, &pairs[i], price))
 			return pairs[i].level + 1;
+	}
 	for (unsigned i = 0; i < n; i++)
 		charge(r, &pairs[i], price, now);
 	return 0;
@@ -187,11 +205,13 @@ unsigned ratelimit_load(const struct ratelimit *r, const struct addr *src, tstam
 	unsigned n = find_cells(r, src, pairs), fullest = 0;
 
 	for (unsigned i = 0; i < n; i++) {
-		uint64_t used = content(r, &pairs[i], now), depth = r->depth[pairs[i].level];
+		uint64_t used, depth = r->depth[pairs[i].level];
 		unsigned load;
 
-		if (!can_bear(r, &pairs[i], 1, now))
+		look_at(r, &pairs[i], now);
+		if (!can_bear(r, &pairs[i], 1))
 			return 1000;
+		used = pairs[i].used;
 		/* Divide what is large, multiply what is small: no overflow, and no error that
 		 * shows. */
 		load = (unsigned)(depth < TSTAMP_S ? used * 1000 / depth : used / (depth / 1000));
@@ -209,12 +229,12 @@ uint64_t ratelimit_wait(const struct ratelimit *r, const struct addr *src, tstam
 
 	for (unsigned i = 0; i < n; i++) {
 		uint64_t unit = r->unit[pairs[i].level], depth = r->depth[pairs[i].level];
-		uint64_t used = content(r, &pairs[i], now);
 
 		if (unit == 0 || unit > depth)
 			return TSTAMP_NEVER;
-		if (used > depth - unit && used - (depth - unit) > longest)
-			longest = used - (depth - unit);
+		look_at(r, &pairs[i], now);
+		if (pairs[i].used > depth - unit && pairs[i].used - (depth - unit) > longest)
+			longest = pairs[i].used - (depth - unit);
 	}
 	return longest;
 }

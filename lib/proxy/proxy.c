@@ -109,7 +109,7 @@ static void client_empty(struct proxy *p, const struct path *from, const struct 
 	bool again;
 
 	if (m->type == MSG_CON) {
-		if (guard_may_reply(p->guard, &from->remote, now)) /* a ping */
+		if (from->remote.port >= 1024 && guard_may_reply(p->guard, &from->remote, now)) /* a ping */
 			reply_reset(p, from, m->mid);
 	} else if (x && m->type == MSG_RESET) { /* the client wants no more of this */
 		core_count(p, FAULT_CLIENT_GONE);
