@@ -253,14 +253,9 @@ static void flush_socket(struct udp *u, struct socket *s)
 
 void udp_flush(struct udp *u)
 {
-	unsigned left = u->outgoing;
-
-	for (unsigned i = 0; left > 0; i++) {
-		struct socket *s = u->out[i].from;
-
-		left -= s->waiting;
-		if (s->waiting > 0)
-			flush_socket(u, s);
+	for (unsigned i = 0; i < u->outgoing; i++) {
+		if (u->out[i].from->waiting > 0)
+			flush_socket(u, u->out[i].from);
 	}
 	u->outgoing = 0;
 }

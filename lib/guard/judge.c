@@ -88,7 +88,8 @@ static bool ping_serves(const struct guard *g, const struct bench *b)
 		return false;
 	if (g->pongs_wrong && ratelimit_load(g->guesses, &b->rq->client, b->now) >= 1000)
 		return false;
-	return interval <= GUARD_PATIENCE / (places < 3 ? places : 3);
+	return interval <= GUARD_PATIENCE / (places < 3 ? places : 3) &&
+	       budget_wait(&b->server->budgets[BUDGET_REACHABLE], &b->server->cost, b->kind, b->now) <= GUARD_PATIENCE;
 }
 
 /* Expected wait in seconds, spread by a quarter so that clients do not return together. */
@@ -203,22 +204,28 @@ static struct verdict judge_proven(struct guard *g, const struct bench *b)
 }
 
 /*
- * Suspicious at a relation's own endpoint: one try in the unknown lane, and until the device accepts it only Echo
- * counts, since the true client answers pings for the spoofer, too. Half of the replies are kept for better cases.
+ * Odd, and from a relation's own endpoint: only Echo counts, since the true client answers pings for its spoofer, too. Half of
+ * the prefix's replies are kept for better cases.
  */
-static struct verdict judge_suspect(struct guard *g, const struct bench *b, enum verdict_reason reason)
+static struct verdict judge_odd(struct guard *g, const struct bench *b, enum verdict_reason reason)
 {
-	enum verdict_reason why;
-
 	if (b->echo_valid)
 		return b->relation ? spend_own(g, b, say(VERDICT_FORWARD, REASON_MOVED, LANE_MOVED)) : judge_proven(g, b);
-	if (!b->reach.wary && take_unknown(g, b, &why))
-		return forward(g, b, say(VERDICT_FORWARD, REASON_UNKNOWN, LANE_UNKNOWN), true, true);
 	if (ratelimit_load(g->replies.sketch, &b->rq->client, b->now) > 500)
 		return say(VERDICT_DROP, reason, LANE_UNKNOWN);
 	if (b->rq->echo.ptr)
 		return refuse(g, b, VERDICT_CHALLENGE, REASON_ECHO_STALE, 0);
 	return refuse(g, b, VERDICT_THROTTLE, reason, retry_after(g, b));
+}
+
+/* An unknown kid there: one try in the unknown lane, and no other until the device accepts it. A client may have a new key. */
+static struct verdict judge_neighbour(struct guard *g, const struct bench *b)
+{
+	enum verdict_reason why;
+
+	if (!b->echo_valid && !b->reach.wary && take_unknown(g, b, &why))
+		return forward(g, b, say(VERDICT_FORWARD, REASON_UNKNOWN, LANE_UNKNOWN), true, true);
+	return judge_odd(g, b, REASON_NEIGHBOUR);
 }
 
 /* Next to the highest number accepted: what a spoofer who does not see the traffic rarely hits. */
@@ -237,7 +244,7 @@ static struct verdict judge_doubted(struct guard *g, const struct bench *b)
 	enum verdict_reason why;
 
 	if (!b->echo_valid && !is_near(g, b))
-		return judge_suspect(g, b, REASON_DOUBTED);
+		return judge_odd(g, b, REASON_DOUBTED);
 	if (b->echo_valid || b->reach.state != REACH_NONE) {
 		reach_spend(g->reach, b->endpoint); /* an Echo, too, must not prove the spoofer's next one */
 		return spend_own(g, b, say(VERDICT_FORWARD, REASON_DOUBTED, LANE_MOVED));
@@ -265,19 +272,28 @@ static struct verdict judge_moved(struct guard *g, const struct bench *b)
 	return b->reach.wary ? challenge(g, b, REASON_MOVED_UNPROVEN) : ask_and_hold(g, b, REASON_MOVED_UNPROVEN);
 }
 
+/* Never forwarded without a proof, and never counted against the relation. */
+static struct verdict judge_far(struct guard *g, const struct bench *b)
+{
+	if (b->at_home)
+		return judge_odd(g, b, REASON_SEQ_FAR);
+	if (b->echo_valid)
+		return judge_moved(g, b);
+	return b->proven ? judge_proven(g, b) : challenge(g, b, REASON_SEQ_FAR);
+}
+
 static struct verdict judge_relation(struct guard *g, const struct bench *b)
 {
 	bool trusted = b->relation->standing == STANDING_TRUSTED;
 
 	if (b->finding == SEQ_FAR)
-		return b->at_home ? judge_suspect(g, b, REASON_SEQ_FAR) :
-		       b->echo_valid ? judge_moved(g, b) : challenge(g, b, REASON_SEQ_FAR);
+		return judge_far(g, b);
 	if (!b->at_home)
 		return judge_moved(g, b);
 	if (relation_doubted(b->relation, b->now))
 		return judge_doubted(g, b);
 	if (b->reach.wary && !b->echo_valid && !is_near(g, b))
-		return judge_suspect(g, b, REASON_SEQ_FAR);
+		return judge_odd(g, b, REASON_SEQ_FAR);
 	return spend_own(g, b, say(VERDICT_FORWARD, trusted ? REASON_TRUSTED : REASON_TENTATIVE,
 				   trusted ? LANE_TRUSTED : LANE_MOVED));
 }
@@ -289,7 +305,7 @@ static struct verdict judge_stranger(struct guard *g, const struct bench *b)
 	if (!b->rq->has_oscore && b->policy->plain == PLAIN_DENY)
 		return refuse(g, b, VERDICT_REJECT, REASON_PLAIN_DENIED, 0);
 	if (b->reach.home && b->rq->trackable)
-		return judge_suspect(g, b, REASON_NEIGHBOUR);
+		return judge_neighbour(g, b);
 	if (b->proven)
 		return judge_proven(g, b);
 	if (take_unknown(g, b, &why))

@@ -200,8 +200,9 @@ static void test_rows(void **state)
 		ROW("reused elsewhere", ELSEWHERE, 2, 100, NO_ECHO, DROP, SEQ_REUSED, UNKNOWN),
 		ROW("reused with proof", TRUSTED, 2, 100, FRESH, REJECT, SEQ_REUSED, UNKNOWN),
 		ROW("below the window", TRUSTED, 2, 36, NO_ECHO, DROP, SEQ_REUSED, UNKNOWN),
-		ROW("far: one try as a stranger", TRUSTED, 2, 357, NO_ECHO, FORWARD, UNKNOWN,
-		    UNKNOWN),
+		ROW("far", TRUSTED, 2, 357, NO_ECHO, THROTTLE, SEQ_FAR, UNKNOWN),
+		ROW("far, from a proven stranger", MOVED, 2, 357, NO_ECHO, FORWARD, REACHABLE,
+		    REACHABLE),
 		ROW("far, with Echo", TRUSTED, 2, 357, FRESH, FORWARD, MOVED, MOVED),
 		ROW("far elsewhere", ELSEWHERE, 2, 357, NO_ECHO, PING, SEQ_FAR, UNKNOWN),
 		/* at another address */

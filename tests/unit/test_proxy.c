@@ -69,15 +69,20 @@ static void test_pings(void **state)
 	struct engine *e;
 
 	(void)state;
-	c.policy.servers[0].unknown_budget = 0;
+	c.policy.servers[0].unknown_budget = 1; /* one for the unknown, one for the proven */
 	e = engine_start(&c);
 	ENGINE_PLAY(e, "a> CON 0.00 0001 #", "a< RST 0.00 0001 #", "quiet",
+		    /* somebody else takes the one */
+		    "b> NON 0.01 0001 #01 " GET, "lamp< NON 0.01 * #* Uri-Path:t", "quiet",
 		    /* asked quietly; the client's own retransmissions arrive proven */
 		    "a> CON 0.01 0002 #02 " GET, "a< CON 0.00 * #", "quiet", "a> RST 0.00 $ #",
 		    "wait 800ms", "a< CON 0.00 * #", "a> RST 0.00 $ #", "wait 2s", "quiet",
-		    "a> CON 0.01 0002 #02 " GET, "wait 2s");
-	assert_string_equal(e->action,
-			    "queue"); /* a budget of 0 admits nobody, but the address is proven */
+		    "a> CON 0.01 0002 #02 " GET, "lamp< CON 0.01 * #* Uri-Path:t", "lamp> ACK 2.05 $ #$ !on",
+		    "a< ACK 2.05 0002 #02 !on", "quiet");
+	assert_string_equal(e->action, "forward");
+	/* and when no newcomer can be served, nobody is asked in vain */
+	ENGINE_PLAY(e, "c> CON 0.01 0003 #03 " GET, "flush");
+	assert_string_equal(e->action, "throttle");
 	e->n_out = 0;
 	engine_stop(e);
 }
@@ -138,7 +143,7 @@ static void test_dry_run(void **state)
 	e = engine_start(&c);
 	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 * #* Uri-Path:t",
 		    "lamp> ACK 2.05 $ #$ !on", "a< ACK 2.05 0001 #01 !on", "quiet");
-	assert_string_equal(e->action, "ping");
+	assert_string_equal(e->action, "throttle");
 	engine_stop(e);
 }
 
