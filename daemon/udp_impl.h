@@ -25,9 +25,9 @@ struct socket {
 
 /* One datagram with all that recvmmsg and sendmmsg want. */
 struct parcel {
-	struct sockaddr_storage name;
 	struct iovec iov;
 	struct socket *from; /* it leaves here */
+	struct sockaddr_storage name;
 	_Alignas(struct cmsghdr) uint8_t control[SOCKADDR_CONTROL];
 	uint8_t data[DGRAM_MAX];
 };

@@ -194,7 +194,7 @@ static int open_channel(struct udp *u, enum path_channel channel)
 		if (error) /* a host without IPv6, or without IPv4 */
 			*s = NULL;
 		else
-			(*s)->place.bind.port = channel; /* what datagrams from here are marked with */
+			(*s)->place.bind.port = (uint16_t)channel; /* what datagrams from here are marked with */
 	}
 	return u->device[channel][0] || u->device[channel][1] ? 0 : -EAFNOSUPPORT;
 }

@@ -43,7 +43,7 @@ python() {
 	timeout -k 10 "${LIMIT:-600}" "$@" >"$log" 2>&1
 	local rc=$?
 	ran=$(sed -n 's/^Ran \([0-9]*\) test.*/\1/p' "$log" | tail -1)
-	bad=$(tail -5 "$log" | grep -oE '(failures|errors)=[0-9]+' | cut -d= -f2 | paste -sd+ | bc 2>/dev/null)
+	bad=$(($(tail -5 "$log" | grep -oE '(failures|errors)=[0-9]+' | cut -d= -f2 | paste -sd+)))
 	skip=$(tail -5 "$log" | grep -oE 'skipped=[0-9]+' | cut -d= -f2 | head -1)
 	ran=${ran:-0} bad=${bad:-0} skip=${skip:-0}
 	[ $rc -ne 0 ] && [ "$bad" -eq 0 ] && bad=1

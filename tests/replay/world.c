@@ -45,7 +45,7 @@ static tstamp at_second(double s)
 	return TSTAMP_HOUR + (tstamp)(s * (double)TSTAMP_S);
 }
 
-static struct world_event *later(struct world *w, tstamp at, int kind)
+static struct world_event *later(struct world *w, tstamp at, enum world_event_kind kind)
 {
 	for (unsigned i = 0; i < WORLD_EVENTS; i++)
 		if (w->events[i].kind == EVENT_FREE) {
@@ -53,11 +53,12 @@ static struct world_event *later(struct world *w, tstamp at, int kind)
 			heap_set(&w->timeline, &w->events[i].node, at);
 			return &w->events[i];
 		}
-	assert(!"too many events");
+	assert(false && "too many events");
 	return NULL;
 }
 
-static void carry(struct world *w, int kind, uint64_t delay, const struct path *path, struct bytes data)
+static void carry(struct world *w, enum world_event_kind kind, uint64_t delay, const struct path *path,
+		  struct bytes data)
 {
 	struct world_event *e = later(w, w->now + delay, kind);
 

@@ -49,9 +49,19 @@ struct world_device {
 	unsigned refused;
 };
 
+enum world_event_kind {
+	EVENT_FREE,
+	EVENT_TO_GUARD,
+	EVENT_TO_CLIENT,
+	EVENT_TO_DEVICE,
+	EVENT_RETRANSMIT,
+	EVENT_ASK,
+	EVENT_CALL
+};
+
 struct world_event {
 	struct heap_node node; /* first member */
-	enum { EVENT_FREE, EVENT_TO_GUARD, EVENT_TO_CLIENT, EVENT_TO_DEVICE, EVENT_RETRANSMIT, EVENT_ASK, EVENT_CALL } kind;
+	enum world_event_kind kind;
 	struct path path;
 	struct world_client *client;
 	unsigned serial; /* EVENT_RETRANSMIT: of which request */

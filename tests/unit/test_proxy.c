@@ -62,6 +62,85 @@ static void test_malformed_vectors(void **state)
 	free(json);
 }
 
+static uint64_t faults(const struct engine *e)
+{
+	uint64_t n = 0;
+
+	for (unsigned f = FAULT_SHORT; f <= FAULT_LARGE; f++)
+		n += e->proxy->faults[f];
+	return n;
+}
+
+/* A stranger's datagram, whatever it is. What is no CoAP message is counted under its reason, once, and gets no reply. */
+static void feed(struct engine *e, const uint8_t *data, size_t len)
+{
+	struct bytes d = bytes_of(data, len);
+	uint64_t before = faults(e);
+	struct msg m;
+	bool sound = msg_parse(&m, d) == MSG_OK && m.n_options <= e->cfg.max_options && len <= e->cfg.max_datagram;
+
+	e->n_out = 0;
+	engine_receive(e, &engine_peer(e, "a")->path, d);
+	assert_int_equal(faults(e) - before, !sound);
+	if (!sound)
+		assert_int_equal(e->n_out, 0);
+	e->n_out = 0;
+}
+
+/* Every truncation and every single-byte corruption of one message, in a buffer of exactly its size. */
+static void feed_all_of(struct engine *e, const uint8_t *wire, size_t len)
+{
+	for (size_t cut = 0; cut <= len; cut++) {
+		uint8_t *copy = malloc(cut ? cut : 1);
+
+		memcpy(copy, wire, cut);
+		feed(e, copy, cut);
+		free(copy);
+	}
+	for (size_t at = 0; at < len; at++) {
+		uint8_t *copy = malloc(len);
+
+		memcpy(copy, wire, len);
+		for (unsigned flip = 1; flip < 256; flip = flip * 2 + 1) {
+			copy[at] = (uint8_t)(wire[at] ^ flip);
+			feed(e, copy, len);
+		}
+		free(copy);
+	}
+}
+
+/* Of each vector file: whatever stands there as a hex string of at least four bytes. */
+static void test_hostile_strangers(void **state)
+{
+	static const char *const files[] = { "reputation_cases.json", "rfc7252_messages.json", "rfc8613_appendix_c.json",
+					     "oscore_capable_proxies_nested.json" };
+	struct proxy_config c = engine_careful();
+	struct engine *e = engine_start(&c);
+	unsigned messages = 0;
+
+	(void)state;
+	for (unsigned f = 0; f < sizeof files / sizeof *files; f++) {
+		char *json = vectors_load(files[f]);
+
+		for (char *word = strtok(json, "\""); word; word = strtok(NULL, "\"")) {
+			uint8_t wire[512];
+			size_t n = 0;
+			unsigned byte;
+
+			if (strlen(word) < 8 || strlen(word) > 2 * sizeof wire || strlen(word) % 2 ||
+			    strspn(word, "0123456789abcdef") != strlen(word))
+				continue;
+			for (; sscanf(word + 2 * n, "%2x", &byte) == 1 && n < strlen(word) / 2; n++)
+				wire[n] = (uint8_t)byte;
+			if (messages++ % 4 == 0 || f < 2) /* the nested ones are many and alike */
+				feed_all_of(e, wire, n);
+		}
+		free(json);
+	}
+	assert_true(messages > 300);
+	engine_stop(e);
+}
+
 /* A client's ping is answered RST; ours is answered by it. */
 static void test_pings(void **state)
 {
@@ -316,7 +395,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_silence),     cmocka_unit_test(test_malformed_vectors),
-		cmocka_unit_test(test_pings),       cmocka_unit_test(test_unreachable),
+		cmocka_unit_test(test_hostile_strangers), cmocka_unit_test(test_pings),       cmocka_unit_test(test_unreachable),
 		cmocka_unit_test(test_reconfigure), cmocka_unit_test(test_dry_run),
 		cmocka_unit_test(test_full),        cmocka_unit_test(test_random),
 	};
