@@ -148,6 +148,20 @@ attack: deps-check
 	@tests/support/peers.sh $(B)/peers
 	@BUILD=$(abspath $(B)) /usr/bin/python3 tests/integration/attack.py
 
+BENCH = bare device handover load yardstick
+
+$(B)/bench/load: $(addprefix $(B)/tests/bench/,asker.o drain.o wire.o)
+$(B)/bench/bare $(B)/bench/device $(B)/bench/load $(B)/bench/yardstick: $(B)/tests/bench/batch.o
+$(B)/bench/%: $(B)/tests/bench/%.o
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	@$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(shell $(PKG) --libs libuv)
+
+# Ratios are printed, never asserted. BENCH_ARGS='--only refused --repeats 15', or --callgrind to count instructions.
+bench: deps-check
+	@$(MAKE) --no-print-directory -j2 all $(BENCH:%=$(B)/bench/%)
+	@/usr/bin/python3 tests/bench/bench.py --bins $(B)/bench --guard $(B)/coap-guardd --guardctl $(B)/coap-guardctl $(BENCH_ARGS)
+
 lint:
 	@clang-format --dry-run -Werror $(shell git ls-files '*.c' '*.h')
 	@$(MAKE) --no-print-directory B=$(B)/clang CC=clang all

@@ -165,10 +165,10 @@ def ask_fresh_guard(rig, count, window, kind):
 def forwarded(rig, report, args):
     report.part("Forwarded requests, 64 outstanding: CPU of the yardstick x", rig.handover())
     rig.device()
-    relay, libcoap = rig.relay(), rig.libcoap()
+    yardstick, libcoap = rig.yardstick(), rig.libcoap()
     common = dict(sources=64, window=64, count=args.requests)
     subjects = {
-        "relay": lambda: ask_and_read(rig, relay, kind="oscore", **common),
+        "yardstick": lambda: ask_and_read(rig, yardstick, kind="oscore", **common),
         "guard": lambda: ask_fresh_guard(rig, args.requests, 64, "oscore"),
         "guard, plain": lambda: ask_fresh_guard(rig, args.requests, 64, "get"),
     }
@@ -178,8 +178,8 @@ def forwarded(rig, report, args):
     for name in ("guard", "guard, plain"):
         lost = sum(r["lost"] for r in runs[name])
         note = "%s; codes %s, lost %d" % (runs[name][0]["verdicts"], runs[name][0]["codes"], lost)
-        figures = {n: (middle(runs, n, "cpu_us"), "us") for n in (name, "relay")}
-        report.row("%s / relay" % name, figures, ratio(runs, name, "relay", "cpu_us"), "<= 2.00", note)
+        figures = {n: (middle(runs, n, "cpu_us"), "us") for n in (name, "yardstick")}
+        report.row("%s / yardstick" % name, figures, ratio(runs, name, "yardstick", "cpu_us"), "<= 2.00", note)
         if libcoap:
             figures = {n: (middle(runs, n, "cpu_us"), "us") for n in ("libcoap", name)}
             report.row("libcoap's proxy / %s" % name, figures, ratio(runs, "libcoap", name, "cpu_us"), ">= 4.00")
@@ -187,13 +187,13 @@ def forwarded(rig, report, args):
 
 
 def latency(rig, report, args):
-    report.part("Latency added at one outstanding request: the relay's x", rig.handover())
+    report.part("Latency added at one outstanding request: the yardstick's x", rig.handover())
     device = rig.device()
-    relay = rig.relay()
+    yardstick = rig.yardstick()
     common = dict(kind="oscore", sources=1, window=1, count=5000)
     runs = interleave(args.repeats, {
         "direct": lambda: ask_and_read(rig, device, **common),
-        "relay": lambda: ask_and_read(rig, relay, **common),
+        "yardstick": lambda: ask_and_read(rig, yardstick, **common),
         "guard": lambda: ask_fresh_guard(rig, 5000, 1, "oscore"),
     })
     for key, name in (("p500", "median"), ("p990", "p99")):
@@ -220,7 +220,7 @@ def under_flood(rig, report, args):
     report.part("An established client, device of 200 requests/s, spoofed GETs: answered", rig.handover())
     starts = {
         "guard": (lambda: rig.guard(TIGHT), "oscore", "get"),
-        "relay": (rig.relay, "oscore", "get"),
+        "yardstick": (rig.yardstick, "oscore", "get"),
         "libcoap": (rig.libcoap, "proxy", "proxy"),
     }
     for rate in (1000, 50000):
@@ -241,7 +241,7 @@ PARTS = {"refused": refused, "challenged": challenged, "memory": memory, "forwar
 
 def arguments():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    p.add_argument("--bins", default="build/bench", help="folder of bare, relay, device, load, handover")
+    p.add_argument("--bins", default="build/bench", help="folder of bare, device, handover, load, yardstick")
     p.add_argument("--guard", default="build/coap-guardd")
     p.add_argument("--guardctl", default="build/coap-guardctl")
     p.add_argument("--only", action="append", choices=PARTS, help="a part; repeatable")

@@ -135,9 +135,9 @@ class Rig:
         argv = [self.bins + "/device", "--listen", "127.0.0.1:%d" % DEVICE, "--rate", rate, "--rcvbuf", RCVBUF]
         return self.started(self.spawn(argv, OTHERS), DEVICE)
 
-    def relay(self):
+    def yardstick(self):
         port = self.next_port()
-        argv = [self.bins + "/relay", "--listen", "127.0.0.1:%d" % port, "--device", "127.0.0.1:%d" % DEVICE,
+        argv = [self.bins + "/yardstick", "--listen", "127.0.0.1:%d" % port, "--device", "127.0.0.1:%d" % DEVICE,
                 "--rcvbuf", RCVBUF]
         return self.started(self.spawn(argv, SUBJECT), port)
 

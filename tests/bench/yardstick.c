@@ -1,8 +1,8 @@
 /*
- * relay: the least a CoAP proxy can do, on libuv as the guard is: each request goes to one device
- * under a Message ID and a token of the relay's, each response goes back under the client's own. A
- * fixed table, no judgement, no timer, no retransmission. The yardstick for a forwarded request and
- * for added latency.
+ * yardstick: the least a CoAP proxy can do, on libuv as the guard is: each request goes to one device
+ * under a Message ID and a token of its own, each response goes back under the client's own. A fixed
+ * table, no judgement, no timer, no retransmission. The measure for a forwarded request and for added
+ * latency.
  */
 #include "batch.h"
 #include <errno.h>
@@ -22,7 +22,7 @@ struct slot {
 	uint8_t head[4 + TKL]; /* as the client sent it */
 };
 
-struct relay {
+struct yardstick {
 	int front, back;
 	uv_poll_t front_poll, back_poll;
 	struct slot slots[SLOTS];
@@ -39,47 +39,47 @@ static const struct option options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
-/* Datagram n of r->out: the first `head` bytes of r->heads[n], then what follows the header of
- * datagram i of r->in. */
-static struct msghdr *rewrite(struct relay *r, unsigned n, size_t head, unsigned i)
+/* Datagram n of y->out: the first `head` bytes of y->heads[n], then what follows the header of
+ * datagram i of y->in. */
+static struct msghdr *rewrite(struct yardstick *y, unsigned n, size_t head, unsigned i)
 {
-	size_t skip = 4 + (size_t)(r->in.data[i][0] & 15);
+	size_t skip = 4 + (size_t)(y->in.data[i][0] & 15);
 
-	r->parts[n][0] = (struct iovec){ r->heads[n], head };
-	r->parts[n][1] = (struct iovec){ r->in.data[i] + skip, r->in.iov[i].iov_len - skip };
-	r->out.hdr[n].msg_hdr = (struct msghdr){ .msg_iov = r->parts[n], .msg_iovlen = 2 };
-	return &r->out.hdr[n].msg_hdr;
+	y->parts[n][0] = (struct iovec){ y->heads[n], head };
+	y->parts[n][1] = (struct iovec){ y->in.data[i] + skip, y->in.iov[i].iov_len - skip };
+	y->out.hdr[n].msg_hdr = (struct msghdr){ .msg_iov = y->parts[n], .msg_iovlen = 2 };
+	return &y->out.hdr[n].msg_hdr;
 }
 
-static bool is_sound(const struct relay *r, unsigned i)
+static bool is_sound(const struct yardstick *y, unsigned i)
 {
-	size_t tkl = r->in.data[i][0] & 15;
+	size_t tkl = y->in.data[i][0] & 15;
 
-	return tkl <= TKL && r->in.iov[i].iov_len >= 4 + tkl && r->in.data[i][0] >> 6 == 1;
+	return tkl <= TKL && y->in.iov[i].iov_len >= 4 + tkl && y->in.data[i][0] >> 6 == 1;
 }
 
-static void request(struct relay *r, unsigned i)
+static void request(struct yardstick *y, unsigned i)
 {
-	const uint8_t *m = r->in.data[i];
-	uint16_t mid = r->next++;
-	struct slot *s = &r->slots[mid];
-	uint8_t *head = r->heads[r->out.n];
+	const uint8_t *m = y->in.data[i];
+	uint16_t mid = y->next++;
+	struct slot *s = &y->slots[mid];
+	uint8_t *head = y->heads[y->out.n];
 
-	s->client = r->in.peer[i];
-	s->local = batch_local(&r->in, i);
+	s->client = y->in.peer[i];
+	s->local = batch_local(&y->in, i);
 	memcpy(s->head, m, 4 + (size_t)(m[0] & 15));
 	head[0] = (uint8_t)((m[0] & 0xf0) | TKL);
 	head[1] = m[1];
 	memcpy(head + 2, &mid, 2);
 	memset(head + 4, 0x5a, TKL);
 	memcpy(head + 4, &mid, 2);
-	rewrite(r, r->out.n++, 4 + TKL, i);
+	rewrite(y, y->out.n++, 4 + TKL, i);
 }
 
-static void response(struct relay *r, unsigned i)
+static void response(struct yardstick *y, unsigned i)
 {
-	const uint8_t *m = r->in.data[i];
-	uint8_t *head = r->heads[r->out.n];
+	const uint8_t *m = y->in.data[i];
+	uint8_t *head = y->heads[y->out.n];
 	struct slot *s;
 	struct msghdr *h;
 	uint16_t mid;
@@ -88,58 +88,56 @@ static void response(struct relay *r, unsigned i)
 	if ((m[0] & 15) != TKL)
 		return;
 	memcpy(&mid, m + 4, 2);
-	s = &r->slots[mid];
+	s = &y->slots[mid];
 	len = 4 + (size_t)(s->head[0] & 15);
 	memcpy(head, s->head, len);
 	head[0] = (uint8_t)((m[0] & 0xf0) | (s->head[0] & 15));
 	head[1] = m[1];
-	h = rewrite(r, r->out.n, len, i);
+	h = rewrite(y, y->out.n, len, i);
 	h->msg_name = &s->client;
 	h->msg_namelen = sizeof(s->client);
-	batch_source(&r->out, r->out.n++, s->local);
+	batch_source(&y->out, y->out.n++, s->local);
 }
 
 static void on_front(uv_poll_t *h, int status, int events)
 {
-	struct relay *r = h->data;
+	struct yardstick *y = h->data;
 
 	if (status < 0 || !(events & UV_READABLE))
 		return;
-	while (batch_receive(&r->in, r->front, true, MSG_DONTWAIT)) {
-		r->out.n = 0;
-		for (unsigned i = 0; i < r->in.n; i++)
-			if (is_sound(r, i))
-				request(r, i);
-		batch_send(&r->out, r->back);
-		if (r->in.n < BATCH_SIZE)
+	while (batch_receive(&y->in, y->front, true, MSG_DONTWAIT)) {
+		y->out.n = 0;
+		for (unsigned i = 0; i < y->in.n; i++)
+			if (is_sound(y, i))
+				request(y, i);
+		batch_send(&y->out, y->back);
+		if (y->in.n < BATCH_SIZE)
 			return;
 	}
 }
 
 static void on_back(uv_poll_t *h, int status, int events)
 {
-	struct relay *r = h->data;
+	struct yardstick *y = h->data;
 
 	if (status < 0 || !(events & UV_READABLE))
 		return;
-	while (batch_receive(&r->in, r->back, false, MSG_DONTWAIT)) {
-		r->out.n = 0;
-		for (unsigned i = 0; i < r->in.n; i++)
-			if (is_sound(r, i))
-				response(r, i);
-		batch_send(&r->out, r->front);
-		if (r->in.n < BATCH_SIZE)
+	while (batch_receive(&y->in, y->back, false, MSG_DONTWAIT)) {
+		y->out.n = 0;
+		for (unsigned i = 0; i < y->in.n; i++)
+			if (is_sound(y, i))
+				response(y, i);
+		batch_send(&y->out, y->front);
+		if (y->in.n < BATCH_SIZE)
 			return;
 	}
 }
 
-static int run(struct relay *r, uv_loop_t *loop)
+static int run(struct yardstick *y, uv_loop_t *loop)
 {
-	r->front_poll.data = r->back_poll.data = r;
-	if (uv_poll_init(loop, &r->front_poll, r->front) ||
-	    uv_poll_init(loop, &r->back_poll, r->back) ||
-	    uv_poll_start(&r->front_poll, UV_READABLE, on_front) ||
-	    uv_poll_start(&r->back_poll, UV_READABLE, on_back))
+	y->front_poll.data = y->back_poll.data = y;
+	if (uv_poll_init(loop, &y->front_poll, y->front) || uv_poll_init(loop, &y->back_poll, y->back) ||
+	    uv_poll_start(&y->front_poll, UV_READABLE, on_front) || uv_poll_start(&y->back_poll, UV_READABLE, on_back))
 		return 71;
 	return uv_run(loop, UV_RUN_DEFAULT);
 }
@@ -147,7 +145,7 @@ static int run(struct relay *r, uv_loop_t *loop)
 int main(int argc, char **argv)
 {
 	struct sockaddr_in local = { .sin_family = AF_INET }, any = local, device = local;
-	struct relay *r = calloc(1, sizeof(*r));
+	struct yardstick *y = calloc(1, sizeof(*y));
 	int c, rcvbuf = 0;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -158,11 +156,11 @@ int main(int argc, char **argv)
 		default: return 64;
 		}
 	}
-	if (!r)
+	if (!y)
 		return 71;
-	r->front = batch_socket(&local, true, rcvbuf);
-	r->back = batch_socket(&any, false, rcvbuf);
-	if (connect(r->back, (const struct sockaddr *)&device, sizeof(device)))
+	y->front = batch_socket(&local, true, rcvbuf);
+	y->back = batch_socket(&any, false, rcvbuf);
+	if (connect(y->back, (const struct sockaddr *)&device, sizeof(device)))
 		return 71;
-	return run(r, uv_default_loop());
+	return run(y, uv_default_loop());
 }

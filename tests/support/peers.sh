@@ -31,18 +31,23 @@ install_packages() {
 	[ "$(id -u)" = 0 ] || { say "please install:$missing"; exit 1; }
 	say "installing$missing"
 	apt-get -qq update
-	DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install $missing >&2
+	DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install $missing >/dev/null
 }
 
-# Asks apt itself which mirror this machine uses, and reads Debian 13 from there in a private apt state.
+# Which mirror of Debian apt uses here; nothing where its lists were removed, as in container images.
+mirror() {
+	apt-get indextargets --format '$(REPO_URI)' 'Origin: Debian' | { grep -v security || true; } | sort -u | head -n 1
+}
+
+# Reads Debian 13 from this machine's own mirror, in a private apt state.
 unpack_trixie() {
 	local apt=$dir/apt uri
 	rm -rf "$apt" "$dir/debs" "$dir/root"
 	mkdir -p "$apt/lists/partial" "$dir/debs/partial" "$dir/root" "$apt/etc"
 	: > "$apt/status"
-	uri=$(apt-get indextargets --format '$(REPO_URI)' 'Origin: Debian' | grep -v security | sort -u | head -n 1)
-	[ -n "$uri" ] || { apt-get -qq update; uri=$(apt-get indextargets --format '$(REPO_URI)' 'Origin: Debian' |
-		grep -v security | sort -u | head -n 1); }
+	uri=$(mirror)
+	[ -n "$uri" ] || { apt-get -qq update; uri=$(mirror); }
+	[ -n "$uri" ] || { say "apt knows no mirror of Debian here"; exit 1; }
 	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $uri trixie main" > "$apt/etc/sources.list"
 	cat > "$apt/apt.conf" <<-E
 	Dir::Etc::sourcelist "$apt/etc/sources.list"; Dir::Etc::sourceparts "-"; Dir::State::lists "$apt/lists";
