@@ -122,15 +122,32 @@ struct msg_iter msg_options(const struct msg *m)
 	return (struct msg_iter){ .rest = m->options };
 }
 
-/* msg_parse proved every option; the test of take_option only keeps a view that nobody proved from
- * looping. */
+/* Delta or length, the nibble extended (RFC 7252 §3.1). */
+static uint32_t extended(const uint8_t **p, unsigned nibble)
+{
+	const uint8_t *at = *p;
+
+	if (nibble < 13)
+		return nibble;
+	*p += nibble - 12;
+	return nibble == 13 ? 13U + at[0] : 269U + (uint32_t)(at[0] << 8 | at[1]);
+}
+
+/* What msg_parse has proved is only read again. */
 bool msg_next(struct msg_iter *it, struct msg_option *opt)
 {
-	uint32_t number = it->number;
+	const uint8_t *p = it->rest.ptr, *end = p + it->rest.len;
+	unsigned first;
+	uint32_t delta, len;
 
-	if (it->rest.len == 0 || !take_option(&it->rest, &number, &opt->value))
+	if (it->rest.len == 0)
 		return false;
-	it->number = opt->number = (uint16_t)number;
+	first = *p++;
+	delta = extended(&p, first >> 4);
+	len = extended(&p, first & 15);
+	it->number = opt->number = (uint16_t)(it->number + delta);
+	opt->value = bytes_of(p, len);
+	it->rest = bytes_of(p + len, (size_t)(end - p) - len);
 	return true;
 }
 

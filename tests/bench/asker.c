@@ -84,8 +84,7 @@ static void hear(struct asker *a, unsigned i, uint64_t now)
 		settle(a, i, 0x60);
 	memcpy(&token, m + 4, 8);
 	slot = (uint16_t)(token >> 48);
-	if (slot >= WINDOW || !a->slots[slot].since ||
-	    a->slots[slot].number != (token & 0xffffffffffff))
+	if (slot >= WINDOW || !a->slots[slot].since || a->slots[slot].number != (token & 0xffffffffffff))
 		return;
 	a->latency[a->answered++] = (uint32_t)(now - a->slots[slot].since);
 	a->codes[m[1]]++;
@@ -151,17 +150,14 @@ static void print(struct asker *a)
 	qsort(a->latency, a->answered, sizeof(*a->latency), compare);
 	printf("{\"asked\": %llu, \"answered\": %llu, \"lost\": %llu, \"pings\": %llu, "
 	       "\"seconds\": %.4f",
-	       (unsigned long long)a->asked, (unsigned long long)a->answered,
-	       (unsigned long long)a->lost, (unsigned long long)a->pings,
-	       (double)(load_clock() - a->start) / 1e9);
+	       (unsigned long long)a->asked, (unsigned long long)a->answered, (unsigned long long)a->lost,
+	       (unsigned long long)a->pings, (double)(load_clock() - a->start) / 1e9);
 	for (unsigned i = 0; i < sizeof(permille) / sizeof(*permille) && a->answered; i++)
-		printf(", \"p%u\": %.1f", permille[i],
-		       a->latency[(a->answered - 1) * permille[i] / 1000] / 1000.0);
+		printf(", \"p%u\": %.1f", permille[i], a->latency[(a->answered - 1) * permille[i] / 1000] / 1000.0);
 	printf(", \"codes\": {");
 	for (unsigned c = 0; c < 256; c++)
 		if (a->codes[c]) {
-			printf("%s\"%u.%02u\": %llu", comma, c >> 5, c & 31,
-			       (unsigned long long)a->codes[c]);
+			printf("%s\"%u.%02u\": %llu", comma, c >> 5, c & 31, (unsigned long long)a->codes[c]);
 			comma = ", ";
 		}
 	printf("}}\n");

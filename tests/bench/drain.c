@@ -29,9 +29,8 @@ static void add_sockets(const char *path, unsigned port, struct queue *q)
 	unsigned long waiting, drops;
 
 	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line,
-			   " %*d: %*[0-9A-F]:%x %*s %*s %*x:%lx %*s %*s %*s %*s %*s %*s %*s %lu",
-			   &p, &waiting, &drops) == 3 &&
+		if (sscanf(line, " %*d: %*[0-9A-F]:%x %*s %*s %*x:%lx %*s %*s %*s %*s %*s %*s %*s %lu", &p, &waiting,
+			   &drops) == 3 &&
 		    p == port) {
 			q->waiting += waiting;
 			q->drops += drops;
@@ -143,8 +142,7 @@ int drain_run(struct load *l)
 	for (uint32_t i = 0; i < l->rounds; i++) {
 		struct round r = measure(l, fd);
 
-		printf("%s%.2f", i ? ", " : "",
-		       r.datagrams ? (double)r.cpu_ns / (double)r.datagrams : 0);
+		printf("%s%.2f", i ? ", " : "", r.datagrams ? (double)r.cpu_ns / (double)r.datagrams : 0);
 		all.datagrams += r.datagrams;
 		all.bytes_in += r.bytes_in;
 		all.replies += r.replies;
@@ -153,7 +151,7 @@ int drain_run(struct load *l)
 	}
 	printf("], \"datagrams\": %llu, \"bytes_in\": %llu, \"replies\": %llu, \"bytes_out\": "
 	       "%llu}\n",
-	       (unsigned long long)all.datagrams, (unsigned long long)all.bytes_in,
-	       (unsigned long long)all.replies, (unsigned long long)all.bytes_out);
+	       (unsigned long long)all.datagrams, (unsigned long long)all.bytes_in, (unsigned long long)all.replies,
+	       (unsigned long long)all.bytes_out);
 	return 0;
 }

@@ -45,10 +45,9 @@ void load_address(const struct load *l, struct batch *b, unsigned i, size_t len,
 {
 	b->peer[i] = l->to;
 	b->iov[i] = (struct iovec){ b->data[i], len };
-	b->hdr[i].msg_hdr = (struct msghdr){ .msg_name = &b->peer[i],
-					     .msg_namelen = sizeof(b->peer[i]),
-					     .msg_iov = &b->iov[i],
-					     .msg_iovlen = 1 };
+	b->hdr[i].msg_hdr = (struct msghdr){
+		.msg_name = &b->peer[i], .msg_namelen = sizeof(b->peer[i]), .msg_iov = &b->iov[i], .msg_iovlen = 1
+	};
 	batch_source(b, i, wire_source(source));
 }
 
@@ -70,8 +69,7 @@ size_t load_fill(struct load *l, struct batch *b, unsigned i)
 
 static void sleep_until(uint64_t t)
 {
-	struct timespec at = { .tv_sec = (time_t)(t / 1000000000u),
-			       .tv_nsec = (long)(t % 1000000000u) };
+	struct timespec at = { .tv_sec = (time_t)(t / 1000000000u), .tv_nsec = (long)(t % 1000000000u) };
 
 	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL);
 }
@@ -89,8 +87,7 @@ static int flood_run(struct load *l)
 			load_fill(l, &batch, i);
 		sent += batch_send(&batch, fd);
 	}
-	printf("{\"sent\": %llu, \"seconds\": %.3f}\n", (unsigned long long)sent,
-	       (double)(load_clock() - start) / 1e9);
+	printf("{\"sent\": %llu, \"seconds\": %.3f}\n", (unsigned long long)sent, (double)(load_clock() - start) / 1e9);
 	return 0;
 }
 

@@ -23,8 +23,7 @@ struct wire {
 	uint16_t mid;
 };
 
-enum wire_kind
-wire_kind(const char *word); /* "oscore", "get", "proxy", "bad"; WIRE_KINDS: none of them */
+enum wire_kind wire_kind(const char *word);            /* "oscore", "get", "proxy", "bad"; WIRE_KINDS: none of them */
 size_t wire_write(uint8_t *out, const struct wire *w); /* at most 96 bytes */
 /* The i-th of 2^23 source addresses 127.1.0.0 to 127.128.255.255; neighbours in i lie in different
  * /24 and /16. */
