@@ -241,7 +241,7 @@ static void launch(struct guard *g, uint8_t server, const struct newcomers_entry
 
 bool guard_admit(struct guard *g, uint32_t *ref, tstamp now)
 {
-	for (unsigned i = 0; i < POLICY_SERVERS; i++) {
+	for (unsigned i = 0; i < POLICY_SERVERS && !newcomers_idle(g->newcomers); i++) {
 		struct newcomers_entry e;
 		uint32_t kinds;
 
@@ -261,7 +261,7 @@ tstamp guard_next_admission(const struct guard *g, tstamp now)
 {
 	tstamp next = TSTAMP_NEVER;
 
-	for (unsigned i = 0; i < POLICY_SERVERS; i++) {
+	for (unsigned i = 0; i < POLICY_SERVERS && !newcomers_idle(g->newcomers); i++) {
 		const struct guard_server_state *s = &g->servers[i];
 
 		for (unsigned k = 0; g->policy.servers[i].present && k < BUDGET_KINDS; k++)

@@ -304,6 +304,11 @@ void newcomers_refund(struct newcomers *n, const struct addr *client, tstamp now
 		charges_refund(&n->charges, hash_prefix(n, client, level), tag_client(n, client));
 }
 
+bool newcomers_idle(const struct newcomers *n)
+{
+	return n->count == 0;
+}
+
 uint32_t newcomers_waiting(const struct newcomers *n, uint32_t server)
 {
 	return n->of_server[server];

@@ -48,6 +48,7 @@ bool newcomers_admit(struct newcomers *n, uint32_t server, uint32_t kinds, tstam
 bool newcomers_remove(struct newcomers *n, uint32_t ref); /* the caller gave up on it */
 /* The device accepted what was admitted for this client: its prefixes are as if never charged by it. */
 void newcomers_refund(struct newcomers *n, const struct addr *client, tstamp now);
+bool newcomers_idle(const struct newcomers *n); /* nobody waits for any server */
 uint32_t newcomers_waiting(const struct newcomers *n, uint32_t server); /* of one server */
 uint32_t newcomers_waiting_kinds(const struct newcomers *n, uint32_t server, uint32_t kinds);
 #endif

@@ -46,6 +46,15 @@ static bool spare_links(struct proxy *p)
 	return true;
 }
 
+/* At least one, so that 0 keeps its meaning. */
+static void count_places(struct proxy_config *cfg)
+{
+	cfg->places = 1;
+	for (uint8_t i = 0; i < POLICY_SERVERS; i++)
+		if (cfg->policy.servers[i].present)
+			cfg->places = (uint8_t)(i + 1);
+}
+
 struct proxy *proxy_create(const struct proxy_config *cfg, const uint8_t secret[32], struct rng *rng, tstamp now)
 {
 	struct proxy *p = memory_create(1, sizeof *p);
@@ -53,6 +62,7 @@ struct proxy *proxy_create(const struct proxy_config *cfg, const uint8_t secret[
 	if (!p)
 		return NULL;
 	p->cfg = *cfg;
+	count_places(&p->cfg);
 	p->rng = rng;
 	p->next_ping = TSTAMP_NEVER;
 	list_init(&p->outbox);
@@ -339,6 +349,7 @@ void proxy_reconfigure(struct proxy *p, const struct proxy_config *cfg, tstamp n
 	}
 	guard_retune(p->guard, &cfg->policy, now);
 	p->cfg = *cfg;
+	count_places(&p->cfg);
 	p->cfg.exchanges = exchanges;
 	for (unsigned i = 0; i < POLICY_LINKS; i++)
 		if (cfg->links[i].name[0])

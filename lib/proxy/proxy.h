@@ -51,6 +51,7 @@ struct proxy_config {
 	struct proxy_link links[POLICY_LINKS];     /* by place: policy.servers[i].link */
 	struct proxy_server servers[POLICY_SERVERS]; /* by place: policy.servers[i].present */
 	struct policy policy;
+	uint8_t places; /* servers stand below; proxy_create counts them, 0 is all */
 };
 
 /* Bytes that proxy_create will allocate, tables and all. */

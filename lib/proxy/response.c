@@ -6,7 +6,7 @@
 
 static uint8_t server_at(const struct proxy *p, const struct addr *remote)
 {
-	for (uint8_t i = 0; i < POLICY_SERVERS; i++)
+	for (uint8_t i = 0; i < p->cfg.places; i++)
 		if (p->cfg.policy.servers[i].present && addr_equal(&p->cfg.servers[i].address, remote))
 			return i;
 	return PROXY_NO_SERVER;

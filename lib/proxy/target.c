@@ -6,6 +6,11 @@
 #define DEFAULT_PORT 5683
 #define HOST_MAX     255 /* RFC 7252 §5.10.1 */
 
+static uint8_t places(const struct proxy_config *cfg)
+{
+	return cfg->places ? cfg->places : POLICY_SERVERS;
+}
+
 static struct target refuse(uint8_t code)
 {
 	return (struct target){ .server = PROXY_NO_SERVER, .code = code };
@@ -61,7 +66,7 @@ static struct target by_authority(const struct proxy_config *cfg, const struct a
 	bool is_literal = host_literal(host, bracketed, port, &literal);
 
 	*own = is_literal && is_own(cfg, local, &literal);
-	for (uint8_t i = 0; !*own && i < POLICY_SERVERS; i++) {
+	for (uint8_t i = 0; !*own && i < places(cfg); i++) {
 		const struct proxy_server *s = &cfg->servers[i];
 
 		if (!cfg->policy.servers[i].present || !s->forward)
@@ -106,7 +111,7 @@ static bool has_prefix(const struct request_view *v, const char *prefix)
 
 static struct target by_host(const struct proxy_config *cfg, const struct request_view *v)
 {
-	for (uint8_t i = 0; v->uri_host.ptr && i < POLICY_SERVERS; i++)
+	for (uint8_t i = 0; v->uri_host.ptr && i < places(cfg); i++)
 		if (cfg->policy.servers[i].present && same_host_name(v->uri_host, cfg->servers[i].uri_host))
 			return (struct target){ .server = i };
 	return refuse(MSG_NOT_FOUND);
@@ -117,7 +122,7 @@ static struct target by_path(const struct proxy_config *cfg, const struct reques
 {
 	struct target best = refuse(MSG_NOT_FOUND);
 
-	for (uint8_t i = 0; v->n_path && i < POLICY_SERVERS; i++) {
+	for (uint8_t i = 0; v->n_path && i < places(cfg); i++) {
 		const char *prefix = cfg->servers[i].uri_path;
 		uint8_t n = path_segments(prefix);
 
@@ -168,7 +173,7 @@ static struct target by_uri_path(const struct proxy_config *cfg, struct bytes pa
 	best.path = path;
 	if (at->server != PROXY_NO_SERVER && cfg->policy.servers[at->server].present)
 		best.server = at->server;
-	for (uint8_t i = 0; i < POLICY_SERVERS; i++) {
+	for (uint8_t i = 0; i < places(cfg); i++) {
 		const char *prefix = cfg->servers[i].uri_path;
 		size_t n = strlen(prefix);
 		struct bytes rest;
