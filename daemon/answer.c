@@ -95,8 +95,7 @@ static void put_header(struct answer *a, const struct snapshot_cell *cells)
 	};
 
 	for (unsigned i = 0; i < a->columns; i++)
-		answer_print(a, "%s%s:%s", i ? "\t" : "", a->names[i],
-			     kinds[cells ? cells[i].kind : CELL_TEXT]);
+		answer_print(a, "%s%s:%s", i ? "\t" : "", a->names[i], kinds[cells ? cells[i].kind : CELL_TEXT]);
 	answer_print(a, "\n");
 	a->columns = 0;
 }
@@ -119,12 +118,9 @@ static void put_cell(struct answer *a, const struct snapshot_cell *cell)
 	case CELL_TEXT: put_text(a, cell->text); break;
 	case CELL_COUNT: answer_print(a, "%" PRIu64, cell->count); break;
 	case CELL_SECONDS:
-		answer_print(a, "%llu.%03llu", cell->count / TSTAMP_S,
-			     cell->count % TSTAMP_S / TSTAMP_MS);
+		answer_print(a, "%llu.%03llu", cell->count / TSTAMP_S, cell->count % TSTAMP_S / TSTAMP_MS);
 		break;
-	case CELL_RATIO:
-		answer_print(a, "%" PRIu64 ".%03" PRIu64, cell->count / 1000, cell->count % 1000);
-		break;
+	case CELL_RATIO: answer_print(a, "%" PRIu64 ".%03" PRIu64, cell->count / 1000, cell->count % 1000); break;
 	}
 }
 

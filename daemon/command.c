@@ -14,14 +14,14 @@ static struct snapshot_sink begin_table(struct answer *out)
 	return answer_table(out);
 }
 
-#define TABLE(name)                                                                                \
-	static void run_##name(struct daemon *d, const char *argument, struct answer *out)         \
-	{                                                                                          \
-		struct snapshot_sink sink = begin_table(out);                                      \
-                                                                                                   \
-		(void)argument;                                                                    \
-		snapshot_##name(d->proxy, &sink, loop_now(d->loop));                               \
-		answer_table_end(out);                                                             \
+#define TABLE(name)                                                                                                    \
+	static void run_##name(struct daemon *d, const char *argument, struct answer *out)                             \
+	{                                                                                                              \
+		struct snapshot_sink sink = begin_table(out);                                                          \
+                                                                                                                       \
+		(void)argument;                                                                                        \
+		snapshot_##name(d->proxy, &sink, loop_now(d->loop));                                                   \
+		answer_table_end(out);                                                                                 \
 	}
 TABLE(links)
 TABLE(servers)
@@ -65,26 +65,25 @@ static const char *reload_word(const struct daemon *d)
 	return words[d->reload.result];
 }
 
-#define TEXT(t)                                                                                    \
-	{                                                                                          \
-		.kind = CELL_TEXT, .text = (t)                                                     \
+#define TEXT(t)                                                                                                        \
+	{                                                                                                              \
+		.kind = CELL_TEXT, .text = (t)                                                                         \
 	}
-#define COUNT(n)                                                                                   \
-	{                                                                                          \
-		.kind = CELL_COUNT, .count = (n)                                                   \
+#define COUNT(n)                                                                                                       \
+	{                                                                                                              \
+		.kind = CELL_COUNT, .count = (n)                                                                       \
 	}
-#define SECONDS(t)                                                                                 \
-	{                                                                                          \
-		.kind = CELL_SECONDS, .count = (t)                                                 \
+#define SECONDS(t)                                                                                                     \
+	{                                                                                                              \
+		.kind = CELL_SECONDS, .count = (t)                                                                     \
 	}
 
 /* One row; coap-guardctl makes a screen of it and of the tables. */
 static void run_status(struct daemon *d, const char *argument, struct answer *out)
 {
 	static const char *const names[] = {
-		"name",       "version",        "pid",     "uptime", "config",   "reload",
-		"reload_age", "reload_message", "clients", "trace",  "received", "truncated",
-		"overflowed", "sent",           "dropped",
+		"name",    "version", "pid",      "uptime",    "config",     "reload", "reload_age", "reload_message",
+		"clients", "trace",   "received", "truncated", "overflowed", "sent",   "dropped",
 	};
 	tstamp now = loop_now(d->loop);
 	tstamp reloaded = d->reload.result == RELOAD_NONE ? d->started : d->reload.at;
@@ -108,8 +107,7 @@ static void run_status(struct daemon *d, const char *argument, struct answer *ou
 	};
 	struct snapshot_sink sink = begin_table(out);
 
-	_Static_assert(sizeof names / sizeof names[0] == sizeof cells / sizeof cells[0],
-		       "a cell each");
+	_Static_assert(sizeof names / sizeof names[0] == sizeof cells / sizeof cells[0], "a cell each");
 	(void)argument;
 	sink.header(sink.arg, names, sizeof names / sizeof names[0]);
 	sink.row(sink.arg, cells, sizeof cells / sizeof cells[0]);
@@ -119,9 +117,7 @@ static bool read_address(const char *argument, struct addr *who, struct answer *
 {
 	if (addr_parse(who, argument, 0))
 		return true;
-	answer_print(out,
-		     "error not an address: \"%s\"; expected one like 2001:db8::5 or 192.0.2.1\n",
-		     argument);
+	answer_print(out, "error not an address: \"%s\"; expected one like 2001:db8::5 or 192.0.2.1\n", argument);
 	return false;
 }
 
@@ -193,12 +189,10 @@ static const struct command {
 	bool has_argument; /* the rest of the line */
 	void (*run)(struct daemon *d, const char *argument, struct answer *out);
 } commands[] = {
-	{ "status", false, run_status },       { "links", false, run_links },
-	{ "servers", false, run_servers },     { "clients", false, run_clients },
-	{ "counters", false, run_counters },   { "why", true, run_why },
-	{ "metrics", false, run_metrics },     { "reload", false, run_reload },
-	{ "forget", true, run_forget },        { "trace on", true, run_trace_on },
-	{ "trace off", false, run_trace_off },
+	{ "status", false, run_status },    { "links", false, run_links },         { "servers", false, run_servers },
+	{ "clients", false, run_clients },  { "counters", false, run_counters },   { "why", true, run_why },
+	{ "metrics", false, run_metrics },  { "reload", false, run_reload },       { "forget", true, run_forget },
+	{ "trace on", true, run_trace_on }, { "trace off", false, run_trace_off },
 };
 
 /* The argument, "" for a command without one, or NULL: the line is not this command. */

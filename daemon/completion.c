@@ -101,15 +101,12 @@ static void explain(struct draft *d, struct draft_section *s, const struct draft
 	char expects[VALUE_EXPECTS], names[SCHEMA_LIST];
 
 	if (plan)
-		draft_complain(d, s, e->key->key, e->origin, "\"%s\" is not built yet: %s",
-			       e->value, plan);
+		draft_complain(d, s, e->key->key, e->origin, "\"%s\" is not built yet: %s", e->value, plan);
 	else if (e->key->rule.kind == VALUE_LINK)
-		draft_complain(d, s, e->key->key, e->origin,
-			       "no section [link %s]; defined links: %s", e->value,
+		draft_complain(d, s, e->key->key, e->origin, "no section [link %s]; defined links: %s", e->value,
 			       schema_names(d->c, SECTION_LINK, names));
 	else if (e->key->rule.kind == VALUE_SERVER)
-		draft_complain(d, s, e->key->key, e->origin,
-			       "no section [server %s]; defined servers: %s", e->value,
+		draft_complain(d, s, e->key->key, e->origin, "no section [server %s]; defined servers: %s", e->value,
 			       schema_names(d->c, SECTION_SERVER, names));
 	else
 		draft_complain(d, s, e->key->key, e->origin, "expected %s, got \"%s\"",
@@ -117,15 +114,14 @@ static void explain(struct draft *d, struct draft_section *s, const struct draft
 }
 
 /* e NULL: the default. */
-static void add_binding(struct draft *d, struct bindings *b, struct draft_section *s,
-			const struct draft_entry *e)
+static void add_binding(struct draft *d, struct bindings *b, struct draft_section *s, const struct draft_entry *e)
 {
 	const struct schema_key *k = schema_find(SECTION_LISTEN, "bind");
 	struct binding *binding;
 
 	if (b->count == PROXY_LISTENS) {
-		draft_complain(d, s, k->key, e ? e->origin : s->origin,
-			       "more than %d addresses to listen at", PROXY_LISTENS);
+		draft_complain(d, s, k->key, e ? e->origin : s->origin, "more than %d addresses to listen at",
+			       PROXY_LISTENS);
 		return;
 	}
 	binding = &b->list[b->count++];
@@ -217,8 +213,7 @@ static void set_value(struct draft *d, const struct draft_entry *e)
 	}
 }
 
-static bool is_default(const struct config *c, unsigned place, enum schema_section s,
-		       const char *key)
+static bool is_default(const struct config *c, unsigned place, enum schema_section s, const char *key)
 {
 	return c->origins[place][schema_find(s, key) - schema_keys].file == 0;
 }

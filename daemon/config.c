@@ -95,8 +95,8 @@ static void open_section(struct reader *r)
 	if (end < 0)
 		sscanf(r->text, "[%[^] \t[]%*[ \t]%[^] \t[]]%n", word, name, &end);
 	if (end < 0 || (size_t)end != r->len)
-		draft_complain(r->draft, NULL, NULL, r->at,
-			       "expected \"[section]\" or \"[section NAME]\", got \"%s\"", r->text);
+		draft_complain(r->draft, NULL, NULL, r->at, "expected \"[section]\" or \"[section NAME]\", got \"%s\"",
+			       r->text);
 	else
 		r->section = draft_open(r->draft, word, name, r->at);
 }
@@ -123,8 +123,7 @@ static bool check_line(struct reader *r)
 	else if (r->is_long)
 		draft_complain(d, r->section, NULL, r->at, "line longer than %d bytes", DRAFT_LINE);
 	else if (odd_byte(r))
-		draft_complain(d, r->section, NULL, r->at,
-			       "byte 0x%02x: expected printable ASCII outside of comments",
+		draft_complain(d, r->section, NULL, r->at, "byte 0x%02x: expected printable ASCII outside of comments",
 			       odd_byte(r));
 	else if (r->len > 0 && is_blank((unsigned char)r->text[0]))
 		draft_complain(d, r->section, NULL, r->at,
@@ -132,8 +131,7 @@ static bool check_line(struct reader *r)
 	else if (r->text[0] == '[')
 		open_section(r);
 	else if (r->len > 0 && !is_assignment(r))
-		draft_complain(d, r->section, NULL, r->at, "expected \"key = value\", got \"%s\"",
-			       r->text);
+		draft_complain(d, r->section, NULL, r->at, "expected \"key = value\", got \"%s\"", r->text);
 	else
 		return true;
 	return false;
@@ -164,8 +162,7 @@ static int take_assignment(void *arg, const char *section, const char *key, cons
 	if (r->section)
 		draft_put(r->draft, r->section, key, value, r->at);
 	else if (!r->in_section)
-		draft_complain(r->draft, NULL, NULL, r->at, "%s: a key before the first section",
-			       key);
+		draft_complain(r->draft, NULL, NULL, r->at, "%s: a key before the first section", key);
 	return 1;
 }
 
@@ -187,8 +184,7 @@ static FILE *open_file(struct draft *d, const char *path, struct config_origin a
 	else if (st.st_size > FILE_MAX)
 		draft_complain(d, NULL, NULL, at, "larger than 1 MiB");
 	else if (st.st_mode & S_IWOTH)
-		draft_complain(d, NULL, NULL, at,
-			       "everybody may write it; expected mode 0640 or less");
+		draft_complain(d, NULL, NULL, at, "everybody may write it; expected mode 0640 or less");
 	else if ((file = fdopen(fd, "r")))
 		return file;
 	close(fd);
@@ -254,8 +250,8 @@ static void read_drop_ins(struct draft *d, const char *path)
 	snprintf(dir, sizeof dir, "%.*sconf.d", dir_len, path);
 	n = scandir(dir, &entries, is_drop_in, by_bytes);
 	if (n < 0 && errno != ENOENT && errno != ENOTDIR)
-		draft_complain(d, NULL, NULL, (struct config_origin){ 0, 1 },
-			       "%s beside it cannot be read: %s", dir, strerror(errno));
+		draft_complain(d, NULL, NULL, (struct config_origin){ 0, 1 }, "%s beside it cannot be read: %s", dir,
+			       strerror(errno));
 	for (int i = 0; i < n; i++) {
 		snprintf(file, sizeof file, "%s/%s", dir, entries[i]->d_name);
 		read_file(d, file);
@@ -265,8 +261,7 @@ static void read_drop_ins(struct draft *d, const char *path)
 		free(entries);
 }
 
-bool config_load(struct config *c, const struct config *previous, const char *path,
-		 struct config_errors *errors)
+bool config_load(struct config *c, const struct config *previous, const char *path, struct config_errors *errors)
 {
 	struct draft *d = malloc(sizeof *d);
 
@@ -313,8 +308,7 @@ static void dump_section(const struct config *c, enum schema_section s, unsigned
 		if (k->section != s)
 			continue;
 		dump_key(c, k, place, out);
-		for (unsigned other = place + 1;
-		     schema_is_repeatable(k) && other < schema_places(s); other++) {
+		for (unsigned other = place + 1; schema_is_repeatable(k) && other < schema_places(s); other++) {
 			if (strcmp(schema_name(c, s, other), name) == 0)
 				dump_key(c, k, other, out);
 		}

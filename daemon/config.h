@@ -35,8 +35,7 @@ struct config {
  * they have there, and a changed key that is not reloadable is an error. False: *errors says why,
  * all at once, and nothing in *c may be used.
  */
-bool config_load(struct config *c, const struct config *previous, const char *path,
-		 struct config_errors *errors);
+bool config_load(struct config *c, const struct config *previous, const char *path, struct config_errors *errors);
 /* Every key in force, defaults included, and whence as a comment. It can be loaded again. */
 void config_dump(const struct config *c, FILE *out);
 #endif

@@ -24,8 +24,7 @@ static unsigned open_place(struct config_errors *e, struct config_origin at)
 	return i;
 }
 
-void config_errors_add(struct config_errors *e, const char *file, struct config_origin at,
-		       const char *fmt, ...)
+void config_errors_add(struct config_errors *e, const char *file, struct config_origin at, const char *fmt, ...)
 {
 	char *text;
 	int len;

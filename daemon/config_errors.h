@@ -25,6 +25,6 @@ struct config_errors {
 
 void config_errors_clear(struct config_errors *e);
 /* file: the name of at.file. */
-void config_errors_add(struct config_errors *e, const char *file, struct config_origin at,
-		       const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+void config_errors_add(struct config_errors *e, const char *file, struct config_origin at, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
 #endif

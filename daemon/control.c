@@ -94,8 +94,7 @@ static void answer(struct peer *p, const char *fault)
 	buf = uv_buf_init(p->answer.text, (unsigned)p->answer.len);
 	p->write.data = p;
 	uv_timer_start(&p->timer, on_patience_over, PATIENCE_MS, 0);
-	if (p->answer.len == 0 ||
-	    uv_write(&p->write, (uv_stream_t *)&p->pipe, &buf, 1, on_written) != 0)
+	if (p->answer.len == 0 || uv_write(&p->write, (uv_stream_t *)&p->pipe, &buf, 1, on_written) != 0)
 		close_peer(p);
 }
 
@@ -217,8 +216,7 @@ static int bind_socket(const struct control *c, int *fd)
 	*fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (*fd < 0)
 		return -errno;
-	if (bind(*fd, (const struct sockaddr *)&c->name, sizeof c->name) != 0 ||
-	    chmod(c->name.sun_path, 0600) != 0) {
+	if (bind(*fd, (const struct sockaddr *)&c->name, sizeof c->name) != 0 || chmod(c->name.sun_path, 0600) != 0) {
 		error = -errno;
 		close(*fd);
 	}

@@ -121,10 +121,10 @@ static int prepare_places(struct daemon *d, const struct config *c, char *text, 
 	places_from(&places, c);
 	error = udp_prepare(d->udp, places.list, places.count, &failed);
 	if (error)
-		snprintf(text, size, "[listen %s] cannot listen on %s%s%s: %s",
-			 places.names[failed], addr_format(&places.list[failed].bind, address),
-			 places.list[failed].interface[0] ? " at " : "",
-			 places.list[failed].interface, strerror(-error));
+		snprintf(text, size, "[listen %s] cannot listen on %s%s%s: %s", places.names[failed],
+			 addr_format(&places.list[failed].bind, address),
+			 places.list[failed].interface[0] ? " at " : "", places.list[failed].interface,
+			 strerror(-error));
 	return error;
 }
 
@@ -150,15 +150,15 @@ static const char *status_line(const struct daemon *d, char *out, size_t size)
 	return out;
 }
 
-static void on_verdict(void *arg, const struct path *from, const char *server, const char *lane,
-		       const char *action, const char *reason, tstamp now)
+static void on_verdict(void *arg, const struct path *from, const char *server, const char *lane, const char *action,
+		       const char *reason, tstamp now)
 {
 	struct daemon *d = arg;
 	char client[ADDR_TEXT];
 
 	tracer_verdict(&d->tracer, from, server, lane, action, reason, now);
-	log_debug(&d->log, "%s to %s: lane %s, %s: %s", addr_format(&from->remote, client), server,
-		  lane, action, reason);
+	log_debug(&d->log, "%s to %s: lane %s, %s: %s", addr_format(&from->remote, client), server, lane, action,
+		  reason);
 }
 
 /* Only while somebody reads them: the engine is spared the calls otherwise. */
@@ -262,9 +262,7 @@ static int exit_code(int error)
 
 static int open_loop(struct daemon *d)
 {
-	struct loop_events events = {
-		.settle = on_settle, .reload = on_reload, .watchdog = on_watchdog, .arg = d
-	};
+	struct loop_events events = { .settle = on_settle, .reload = on_reload, .watchdog = on_watchdog, .arg = d };
 
 	d->loop = loop_create(&events);
 	if (d->loop)
@@ -289,15 +287,10 @@ static int open_control(struct daemon *d)
 		if (!d->control)
 			break;
 		log_warn(&d->log, "[control] group: %s \"%s\"; %s is for this user alone",
-			 error == -ENOKEY ? "there is no group" : "may not give the socket to",
-			 cfg.group, cfg.path);
+			 error == -ENOKEY ? "there is no group" : "may not give the socket to", cfg.group, cfg.path);
 		return EX_OK;
-	case -EADDRINUSE:
-		log_error(&d->log, "%s: another coap-guardd answers there", cfg.path);
-		return EX_CANTCREAT;
-	case -EEXIST:
-		log_error(&d->log, "%s: exists and is not a socket; remove it", cfg.path);
-		return EX_CANTCREAT;
+	case -EADDRINUSE: log_error(&d->log, "%s: another coap-guardd answers there", cfg.path); return EX_CANTCREAT;
+	case -EEXIST: log_error(&d->log, "%s: exists and is not a socket; remove it", cfg.path); return EX_CANTCREAT;
 	default: break;
 	}
 	log_error(&d->log, "[control] socket: cannot create %s: %s", cfg.path, strerror(-error));
@@ -306,15 +299,13 @@ static int open_control(struct daemon *d)
 
 static int open_sockets(struct daemon *d)
 {
-	struct udp_events events = { .received = on_received,
-				     .received_all = on_received_all,
-				     .unreachable = on_unreachable,
-				     .arg = d };
+	struct udp_events events = {
+		.received = on_received, .received_all = on_received_all, .unreachable = on_unreachable, .arg = d
+	};
 	int error = udp_create(&d->udp, loop_uv(d->loop), &events);
 
 	if (error) {
-		log_error(&d->log, "cannot open a socket towards the devices: %s",
-			  strerror(-error));
+		log_error(&d->log, "cannot open a socket towards the devices: %s", strerror(-error));
 		return exit_code(error);
 	}
 	error = prepare_places(d, &d->config, d->reload.text, sizeof d->reload.text);
@@ -335,8 +326,7 @@ static int create_engine(struct daemon *d)
 	explicit_bzero(secret, sizeof secret);
 	if (d->proxy)
 		return EX_OK;
-	log_error(&d->log, "not enough memory for the tables (%zu KiB)",
-		  proxy_memory(&d->config.proxy) / 1024);
+	log_error(&d->log, "not enough memory for the tables (%zu KiB)", proxy_memory(&d->config.proxy) / 1024);
 	return EX_OSERR;
 }
 

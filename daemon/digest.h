@@ -11,14 +11,17 @@
 #define DIGEST_ROWS   512 /* counters remembered: as many as there are reasons, for a few servers */
 
 struct digest {
-	tstamp due; /* of the next one */
+	tstamp due;   /* of the next one */
 	bool pending; /* something came since the last */
 	struct {
 		uint64_t key, count;
 	} seen[DIGEST_ROWS];
 };
 
-static inline void digest_stir(struct digest *d) { d->pending = true; }
+static inline void digest_stir(struct digest *d)
+{
+	d->pending = true;
+}
 
 /* Writes what is due. */
 void digest_write(struct digest *d, const struct proxy *p, struct log *l, tstamp now);

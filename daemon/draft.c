@@ -3,8 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-void draft_init(struct draft *d, struct config *c, const struct config *previous,
-		struct config_errors *errors)
+void draft_init(struct draft *d, struct config *c, const struct config *previous, struct config_errors *errors)
 {
 	memset(d, 0, sizeof *d);
 	d->c = c;
@@ -23,8 +22,8 @@ const char *draft_file(const struct draft *d, struct config_origin at)
 	return d->c->files[at.file > 0 ? at.file - 1 : 0];
 }
 
-void draft_complain(struct draft *d, struct draft_section *s, const char *key,
-		    struct config_origin at, const char *fmt, ...)
+void draft_complain(struct draft *d, struct draft_section *s, const char *key, struct config_origin at, const char *fmt,
+		    ...)
 {
 	char text[CONFIG_ERROR_TEXT];
 	va_list ap;
@@ -37,9 +36,8 @@ void draft_complain(struct draft *d, struct draft_section *s, const char *key,
 		return;
 	}
 	s->spoiled = true;
-	config_errors_add(d->errors, draft_file(d, at), at, "[%s%s%s]%s%s: %s",
-			  schema_word(s->kind), *s->name ? " " : "", s->name, key ? " " : "",
-			  key ? key : "", text);
+	config_errors_add(d->errors, draft_file(d, at), at, "[%s%s%s]%s%s: %s", schema_word(s->kind),
+			  *s->name ? " " : "", s->name, key ? " " : "", key ? key : "", text);
 }
 
 unsigned draft_count(const struct draft *d, enum schema_section kind)
@@ -60,8 +58,7 @@ struct draft_section *draft_section(struct draft *d, enum schema_section kind, c
 	return NULL;
 }
 
-struct draft_section *draft_add(struct draft *d, enum schema_section kind, const char *name,
-				struct config_origin at)
+struct draft_section *draft_add(struct draft *d, enum schema_section kind, const char *name, struct config_origin at)
 {
 	struct draft_section *s;
 
@@ -82,14 +79,13 @@ static void complain_of_word(struct draft *d, const char *word, struct config_or
 	if (plan)
 		draft_complain(d, NULL, NULL, at, "[%s]: not built yet: %s", word, plan);
 	else if (near && schema_section(near, &kind))
-		draft_complain(d, NULL, NULL, at, "[%s]: unknown section; did you mean \"[%s%s]\"?",
-			       word, near, schema_is_named(kind) ? " NAME" : "");
+		draft_complain(d, NULL, NULL, at, "[%s]: unknown section; did you mean \"[%s%s]\"?", word, near,
+			       schema_is_named(kind) ? " NAME" : "");
 	else
 		draft_complain(d, NULL, NULL, at, "[%s]: unknown section", word);
 }
 
-struct draft_section *draft_open(struct draft *d, const char *word, const char *name,
-				 struct config_origin at)
+struct draft_section *draft_open(struct draft *d, const char *word, const char *name, struct config_origin at)
 {
 	enum schema_section kind;
 	struct draft_section *s;
@@ -99,16 +95,14 @@ struct draft_section *draft_open(struct draft *d, const char *word, const char *
 		return NULL;
 	}
 	if (schema_is_named(kind) && (!value_is_word(name) || strlen(name) >= PROXY_NAME)) {
-		draft_complain(
-			d, NULL, NULL, at,
-			"[%s%s%s]: expected \"[%s NAME]\", NAME a word of A-Z a-z 0-9 _ . -, "
-			"at most %d characters",
-			word, *name ? " " : "", name, word, PROXY_NAME - 1);
+		draft_complain(d, NULL, NULL, at,
+			       "[%s%s%s]: expected \"[%s NAME]\", NAME a word of A-Z a-z 0-9 _ . -, "
+			       "at most %d characters",
+			       word, *name ? " " : "", name, word, PROXY_NAME - 1);
 		return NULL;
 	}
 	if (!schema_is_named(kind) && *name) {
-		draft_complain(d, NULL, NULL, at, "[%s %s]: expected \"[%s]\" without a name", word,
-			       name, word);
+		draft_complain(d, NULL, NULL, at, "[%s %s]: expected \"[%s]\" without a name", word, name, word);
 		return NULL;
 	}
 	s = draft_section(d, kind, name);
@@ -122,8 +116,7 @@ struct draft_section *draft_open(struct draft *d, const char *word, const char *
 	return draft_add(d, kind, name, at);
 }
 
-static void complain_of_key(struct draft *d, struct draft_section *s, const char *key,
-			    struct config_origin at)
+static void complain_of_key(struct draft *d, struct draft_section *s, const char *key, struct config_origin at)
 {
 	const char *plan = schema_planned(schema_word(s->kind), key, NULL);
 	const char *home = schema_other_home(s->kind, key), *near = schema_near_key(s->kind, key);
@@ -140,8 +133,7 @@ static void complain_of_key(struct draft *d, struct draft_section *s, const char
 		draft_complain(d, s, key, at, "unknown key");
 }
 
-const struct draft_entry *draft_find(const struct draft *d, const struct draft_section *s,
-				     const char *key)
+const struct draft_entry *draft_find(const struct draft *d, const struct draft_section *s, const char *key)
 {
 	unsigned section = (unsigned)(s - d->sections);
 
@@ -171,8 +163,7 @@ static struct draft_entry *new_entry(struct draft *d)
 	return &d->entries[d->n_entries++];
 }
 
-void draft_put(struct draft *d, struct draft_section *s, const char *key, const char *value,
-	       struct config_origin at)
+void draft_put(struct draft *d, struct draft_section *s, const char *key, const char *value, struct config_origin at)
 {
 	const struct schema_key *k = schema_find(s->kind, key);
 	const struct draft_entry *twin = draft_find(d, s, key);

@@ -32,29 +32,23 @@ struct draft {
 	unsigned n_entries, entries_size;
 };
 
-void draft_init(struct draft *d, struct config *c, const struct config *previous,
-		struct config_errors *errors);
+void draft_init(struct draft *d, struct config *c, const struct config *previous, struct config_errors *errors);
 void draft_free(struct draft *d);
 
 /* Adds an error; section and key may be NULL. A section with an error is spoiled. */
-void draft_complain(struct draft *d, struct draft_section *s, const char *key,
-		    struct config_origin at, const char *fmt, ...)
-	__attribute__((format(printf, 5, 6)));
+void draft_complain(struct draft *d, struct draft_section *s, const char *key, struct config_origin at, const char *fmt,
+		    ...) __attribute__((format(printf, 5, 6)));
 
 /* The section of a header "[word name]", new or met before; NULL: complained of. */
-struct draft_section *draft_open(struct draft *d, const char *word, const char *name,
-				 struct config_origin at);
-void draft_put(struct draft *d, struct draft_section *s, const char *key, const char *value,
-	       struct config_origin at);
+struct draft_section *draft_open(struct draft *d, const char *word, const char *name, struct config_origin at);
+void draft_put(struct draft *d, struct draft_section *s, const char *key, const char *value, struct config_origin at);
 /* A section the files don't have. */
-struct draft_section *draft_add(struct draft *d, enum schema_section kind, const char *name,
-				struct config_origin at);
+struct draft_section *draft_add(struct draft *d, enum schema_section kind, const char *name, struct config_origin at);
 /* NULL: there is none. */
 struct draft_section *draft_section(struct draft *d, enum schema_section kind, const char *name);
 unsigned draft_count(const struct draft *d, enum schema_section kind);
 /* The last entry for a key of a section, or NULL. */
-const struct draft_entry *draft_find(const struct draft *d, const struct draft_section *s,
-				     const char *key);
+const struct draft_entry *draft_find(const struct draft *d, const struct draft_section *s, const char *key);
 /* The name of the file in `at`. */
 const char *draft_file(const struct draft *d, struct config_origin at);
 #endif

@@ -43,8 +43,7 @@ static bool daemon_runs(void)
 
 static void say_unreachable(const char *path, int error)
 {
-	fprintf(stderr, "coap-guardctl: cannot reach the daemon at %s: %s\n", path,
-		strerror(error));
+	fprintf(stderr, "coap-guardctl: cannot reach the daemon at %s: %s\n", path, strerror(error));
 	if (error == EACCES)
 		fputs("coap-guardctl: the socket belongs to the group in [control] group; join it, "
 		      "or become root\n",
@@ -135,8 +134,7 @@ int enquiry_table(const char *path, const char *request, char **reply, struct ta
 	memset(t, 0, sizeof *t);
 	body = enquiry_ask(path, request, reply, &code);
 	if (body && !table_parse(t, body)) {
-		fputs("coap-guardctl: the daemon's answer is no table; is it of another version?\n",
-		      stderr);
+		fputs("coap-guardctl: the daemon's answer is no table; is it of another version?\n", stderr);
 		code = EX_PROTOCOL;
 	}
 	return code;

@@ -106,8 +106,8 @@ static int print_sentences(const struct options *o, const char *request)
 		putchar('\n');
 	}
 	for (unsigned i = 0; code == EX_OK && o->format == FORMAT_HUMAN && i < t.rows; i++)
-		printf("%s%-10s%s %s\n", o->colour ? "\033[1m" : "", table_cell(&t, i, 0),
-		       o->colour ? "\033[0m" : "", table_cell(&t, i, 1));
+		printf("%s%-10s%s %s\n", o->colour ? "\033[1m" : "", table_cell(&t, i, 0), o->colour ? "\033[0m" : "",
+		       table_cell(&t, i, 1));
 	table_free(&t);
 	free(reply);
 	return code;
@@ -116,8 +116,7 @@ static int print_sentences(const struct options *o, const char *request)
 static int print_status(const struct options *o, const char *request)
 {
 	(void)request;
-	return o->format == FORMAT_JSON ? screen_json(o->socket, stdout)
-					: screen_print(o->socket, stdout, o->colour);
+	return o->format == FORMAT_JSON ? screen_json(o->socket, stdout) : screen_print(o->socket, stdout, o->colour);
 }
 
 enum shape { SHAPE_TEXT, SHAPE_TABLE, SHAPE_SENTENCES, SHAPE_STATUS };
@@ -127,12 +126,10 @@ static const struct command {
 	bool has_argument;
 	enum shape shape;
 } commands[] = {
-	{ "status", false, SHAPE_STATUS },  { "links", false, SHAPE_TABLE },
-	{ "servers", false, SHAPE_TABLE },  { "clients", false, SHAPE_TABLE },
-	{ "counters", false, SHAPE_TABLE }, { "why", true, SHAPE_SENTENCES },
-	{ "metrics", false, SHAPE_TEXT },   { "reload", false, SHAPE_TEXT },
-	{ "forget", true, SHAPE_TEXT },     { "trace on", true, SHAPE_TEXT },
-	{ "trace off", false, SHAPE_TEXT },
+	{ "status", false, SHAPE_STATUS }, { "links", false, SHAPE_TABLE },    { "servers", false, SHAPE_TABLE },
+	{ "clients", false, SHAPE_TABLE }, { "counters", false, SHAPE_TABLE }, { "why", true, SHAPE_SENTENCES },
+	{ "metrics", false, SHAPE_TEXT },  { "reload", false, SHAPE_TEXT },    { "forget", true, SHAPE_TEXT },
+	{ "trace on", true, SHAPE_TEXT },  { "trace off", false, SHAPE_TEXT },
 };
 
 /* NULL: the words are no command, or its argument is missing. */

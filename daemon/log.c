@@ -67,13 +67,13 @@ static void write_args(const struct log *l, enum log_level level, const char *fm
 	write_line(l, level, text);
 }
 
-#define WRITE_ARGS(l, level, fmt)                                                                  \
-	do {                                                                                       \
-		va_list ap;                                                                        \
-                                                                                                   \
-		va_start(ap, fmt);                                                                 \
-		write_args(l, level, fmt, ap);                                                     \
-		va_end(ap);                                                                        \
+#define WRITE_ARGS(l, level, fmt)                                                                                      \
+	do {                                                                                                           \
+		va_list ap;                                                                                            \
+                                                                                                                       \
+		va_start(ap, fmt);                                                                                     \
+		write_args(l, level, fmt, ap);                                                                         \
+		va_end(ap);                                                                                            \
 	} while (0)
 
 void log_fatal(struct log *l, const char *fmt, ...)
@@ -123,8 +123,7 @@ static void count_unfolded(struct log *l, tstamp now)
 		l->unfolded_until = tstamp_add(now, LOG_WINDOW);
 }
 
-void log_folded(struct log *l, enum log_level level, const char *key, tstamp now, const char *fmt,
-		...)
+void log_folded(struct log *l, enum log_level level, const char *key, tstamp now, const char *fmt, ...)
 {
 	struct log_fold *f;
 	va_list ap;
@@ -159,8 +158,7 @@ static void close_fold(const struct log *l, struct log_fold *f, tstamp now)
 		f->key[0] = '\0';
 		return;
 	}
-	snprintf(text, sizeof text, "%.*s (%" PRIu32 " more in 30 s)", LOG_LINE - 40, f->text,
-		 f->more);
+	snprintf(text, sizeof text, "%.*s (%" PRIu32 " more in 30 s)", LOG_LINE - 40, f->text, f->more);
 	write_line(l, f->level, text);
 	f->more = 0;
 	f->until = tstamp_add(now, LOG_WINDOW);
@@ -176,8 +174,7 @@ void log_expire(struct log *l, tstamp now)
 	}
 	if (l->unfolded == 0 || !tstamp_reached(l->unfolded_until, now))
 		return;
-	snprintf(text, sizeof text, "%" PRIu32 " other messages in 30 s were not written",
-		 l->unfolded);
+	snprintf(text, sizeof text, "%" PRIu32 " other messages in 30 s were not written", l->unfolded);
 	write_line(l, LEVEL_WARN, text);
 	l->unfolded = 0;
 }

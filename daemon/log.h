@@ -50,8 +50,8 @@ void log_debug(struct log *l, const char *fmt, ...) __attribute__((format(printf
  * the cause, never anything a stranger chooses; with more keys at once than LOG_FOLDS the rest are
  * only counted.
  */
-void log_folded(struct log *l, enum log_level level, const char *key, tstamp now, const char *fmt,
-		...) __attribute__((format(printf, 5, 6)));
+void log_folded(struct log *l, enum log_level level, const char *key, tstamp now, const char *fmt, ...)
+	__attribute__((format(printf, 5, 6)));
 /* Writes what folding held back and whose 30 s are over. */
 void log_expire(struct log *l, tstamp now);
 tstamp log_next_expiry(const struct log *l); /* TSTAMP_NEVER: nothing is held back */

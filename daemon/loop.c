@@ -160,8 +160,7 @@ void loop_stop(struct loop *l)
 
 const char *loop_built_with(void)
 {
-	return TEXT_OF(UV_VERSION_MAJOR) "." TEXT_OF(UV_VERSION_MINOR) "." TEXT_OF(
-		UV_VERSION_PATCH);
+	return TEXT_OF(UV_VERSION_MAJOR) "." TEXT_OF(UV_VERSION_MINOR) "." TEXT_OF(UV_VERSION_PATCH);
 }
 
 const char *loop_runs_with(void)

@@ -17,19 +17,18 @@ struct options {
 	enum log_level level;
 };
 
-static const char help[] =
-	"Usage: coap-guardd [OPTION]...\n"
-	"Guards constrained CoAP devices against the open network. Runs in the foreground.\n"
-	"\n"
-	"  -c, --config FILE       the configuration (" CONFIG_DEFAULT ")\n"
-	"  -C, --check-config      say what is wrong with it and exit: 0 good, 78 not\n"
-	"  -D, --dump-config       print every key in force and where it comes from, and exit\n"
-	"  -l, --log-level LEVEL   instead of the configured one\n"
-	"  -V, --version           print the versions of this and of its libraries, and exit\n"
-	"  -h, --help              print this, and exit\n"
-	"\n"
-	"SIGHUP reads the configuration again; SIGTERM and SIGINT stop.\n"
-	"See coap-guardctl(8) for a look inside.\n";
+static const char help[] = "Usage: coap-guardd [OPTION]...\n"
+			   "Guards constrained CoAP devices against the open network. Runs in the foreground.\n"
+			   "\n"
+			   "  -c, --config FILE       the configuration (" CONFIG_DEFAULT ")\n"
+			   "  -C, --check-config      say what is wrong with it and exit: 0 good, 78 not\n"
+			   "  -D, --dump-config       print every key in force and where it comes from, and exit\n"
+			   "  -l, --log-level LEVEL   instead of the configured one\n"
+			   "  -V, --version           print the versions of this and of its libraries, and exit\n"
+			   "  -h, --help              print this, and exit\n"
+			   "\n"
+			   "SIGHUP reads the configuration again; SIGTERM and SIGINT stop.\n"
+			   "See coap-guardctl(8) for a look inside.\n";
 
 /* False: said on stderr. */
 static bool read_options(struct options *o, int argc, char **argv)

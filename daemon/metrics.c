@@ -24,8 +24,8 @@ static int family_length(const char *name, const char *type)
 	return (int)len;
 }
 
-static void put_sample(void *arg, const char *name, const char *type, const char *help,
-		       const char *labels, double value)
+static void put_sample(void *arg, const char *name, const char *type, const char *help, const char *labels,
+		       double value)
 {
 	struct exposition *e = arg;
 	char family[sizeof e->family];
@@ -56,15 +56,14 @@ static double resident_bytes(void)
 
 static void put_daemon(struct exposition *e, const struct daemon *d)
 {
-	put_sample(e, "coapguard_build_info", "gauge", "The version that runs.",
-		   "version=\"" COAP_GUARD_VERSION "\"", 1);
+	put_sample(e, "coapguard_build_info", "gauge", "The version that runs.", "version=\"" COAP_GUARD_VERSION "\"",
+		   1);
 	put_sample(e, "coapguard_start_time_seconds", "gauge", "When it started, Unix time.", "",
 		   (double)d->started_wall);
 	put_sample(e, "coapguard_config_last_reload_successful", "gauge",
 		   "0 while the last reload failed and the old configuration runs.", "",
 		   d->reload.result != RELOAD_FAILED);
-	put_sample(e, "process_resident_memory_bytes", "gauge", "Resident memory size in bytes.",
-		   "", resident_bytes());
+	put_sample(e, "process_resident_memory_bytes", "gauge", "Resident memory size in bytes.", "", resident_bytes());
 }
 
 static void put_datagrams(struct exposition *e, const struct udp_counters *c)
@@ -74,13 +73,11 @@ static void put_datagrams(struct exposition *e, const struct udp_counters *c)
 		uint64_t value;
 	} rows[] = {
 		{ "coapguard_datagrams_received_total", "Datagrams read.", c->received },
-		{ "coapguard_datagrams_truncated_total",
-		  "Datagrams over max-datagram, not looked at.", c->truncated },
-		{ "coapguard_datagrams_overflowed_total",
-		  "Datagrams the kernel's queue lost before they were read.", c->overflowed },
+		{ "coapguard_datagrams_truncated_total", "Datagrams over max-datagram, not looked at.", c->truncated },
+		{ "coapguard_datagrams_overflowed_total", "Datagrams the kernel's queue lost before they were read.",
+		  c->overflowed },
 		{ "coapguard_datagrams_sent_total", "Datagrams sent.", c->sent },
-		{ "coapguard_datagrams_dropped_total", "Datagrams the kernel did not take.",
-		  c->unsent },
+		{ "coapguard_datagrams_dropped_total", "Datagrams the kernel did not take.", c->unsent },
 	};
 
 	for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++)

@@ -12,8 +12,7 @@ static struct draft_section *section_at(struct draft *d, enum schema_section kin
 }
 
 /* Where a key was set, or its section. */
-static struct config_origin origin_of(const struct draft *d, const struct draft_section *s,
-				      const char *key)
+static struct config_origin origin_of(const struct draft *d, const struct draft_section *s, const char *key)
 {
 	const struct draft_entry *e = draft_find(d, s, key);
 
@@ -36,10 +35,9 @@ static void check_shares(struct draft *d, unsigned place)
 			last = e;
 	}
 	assert(last);
-	draft_complain(
-		d, s, last->key->key, last->origin,
-		"expected shares that sum to 100%%, got %u%% trusted, %u%% reachable, %u%% unknown",
-		share[0], share[1], share[2]);
+	draft_complain(d, s, last->key->key, last->origin,
+		       "expected shares that sum to 100%%, got %u%% trusted, %u%% reachable, %u%% unknown", share[0],
+		       share[1], share[2]);
 }
 
 static bool has_several_links(const struct config *c)
@@ -71,8 +69,7 @@ static bool is_self(const struct proxy_listen *l, const struct addr *to)
 	if (addr_same_host(&l->bind, to))
 		return true;
 	/* [::] takes IPv4 too. */
-	return addr_is_unspecified(&l->bind) && addr_is_loopback(to) &&
-	       (!addr_is_v4(&l->bind) || addr_is_v4(to));
+	return addr_is_unspecified(&l->bind) && addr_is_loopback(to) && (!addr_is_v4(&l->bind) || addr_is_v4(to));
 }
 
 static void check_not_self(struct draft *d, unsigned place, struct draft_section *s)
@@ -83,9 +80,8 @@ static void check_not_self(struct draft *d, unsigned place, struct draft_section
 	for (unsigned i = 0; i < PROXY_LISTENS; i++) {
 		if (!is_self(&d->c->proxy.listens[i], to))
 			continue;
-		draft_complain(d, s, "address", origin_of(d, s, "address"),
-			       "%s is the guard itself: [listen %s]", addr_format(to, text),
-			       d->c->proxy.listens[i].name);
+		draft_complain(d, s, "address", origin_of(d, s, "address"), "%s is the guard itself: [listen %s]",
+			       addr_format(to, text), d->c->proxy.listens[i].name);
 		return;
 	}
 }
@@ -99,8 +95,7 @@ static void check_twin(struct draft *d, unsigned place, unsigned other)
 	char text[ADDR_TEXT];
 
 	if (addr_equal(&a->address, &b->address))
-		draft_complain(d, s, "address", origin_of(d, s, "address"),
-			       "%s is the address of [server %s] already",
+		draft_complain(d, s, "address", origin_of(d, s, "address"), "%s is the address of [server %s] already",
 			       addr_format(&a->address, text), b->name);
 	if (*a->uri_path && strcmp(a->uri_path, b->uri_path) == 0)
 		draft_complain(d, s, "uri-path", origin_of(d, s, "uri-path"),
@@ -145,8 +140,7 @@ static void check_servers(struct draft *d)
 
 static struct config_origin bind_origin(struct draft *d, unsigned place)
 {
-	struct config_origin at =
-		d->c->origins[place][schema_find(SECTION_LISTEN, "bind") - schema_keys];
+	struct config_origin at = d->c->origins[place][schema_find(SECTION_LISTEN, "bind") - schema_keys];
 
 	return at.file ? at : section_at(d, SECTION_LISTEN, place)->origin;
 }
@@ -166,8 +160,7 @@ static void check_listen_twin(struct draft *d, unsigned place, unsigned other)
 	if (!s->spoiled && addr_equal(&a->bind, &b->bind) &&
 	    strcmp(d->c->interfaces[place], d->c->interfaces[other]) == 0 &&
 	    is_later(bind_origin(d, place), bind_origin(d, other)))
-		draft_complain(d, s, "bind", bind_origin(d, place),
-			       "%s is listened at by [listen %s] already",
+		draft_complain(d, s, "bind", bind_origin(d, place), "%s is listened at by [listen %s] already",
 			       addr_format(&a->bind, text), b->name);
 }
 
@@ -214,8 +207,8 @@ static void check_key_kept(struct draft *d, const struct schema_key *k)
 	if (strcmp(now, old) == 0)
 		return;
 	s = section_for(d, k->section);
-	draft_complain(d, s, k->key, at.file ? at : s->origin,
-		       "changed from \"%s\" to \"%s\", which needs a restart", old, now);
+	draft_complain(d, s, k->key, at.file ? at : s->origin, "changed from \"%s\" to \"%s\", which needs a restart",
+		       old, now);
 }
 
 static void check_kept(struct draft *d)

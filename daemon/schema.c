@@ -261,8 +261,7 @@ bool schema_is_repeatable(const struct schema_key *k)
 	return k->rule.kind == VALUE_BIND;
 }
 
-static bool set_reference(const struct config *c, enum schema_section s, const char *text,
-			  uint8_t *out)
+static bool set_reference(const struct config *c, enum schema_section s, const char *text, uint8_t *out)
 {
 	int place = schema_place(c, s, text);
 
@@ -286,16 +285,14 @@ bool schema_set(const struct schema_key *k, struct config *c, unsigned place, co
 	}
 }
 
-const char *schema_get(const struct schema_key *k, const struct config *c, unsigned place,
-		       char out[VALUE_TEXT])
+const char *schema_get(const struct schema_key *k, const struct config *c, unsigned place, char out[VALUE_TEXT])
 {
 	const char *value = (const char *)c + k->offset + place * k->stride;
 	uint8_t target;
 
 	switch (k->rule.kind) {
 	case VALUE_LINK:
-		snprintf(out, VALUE_TEXT, "%s",
-			 schema_name(c, SECTION_LINK, *(const uint8_t *)value));
+		snprintf(out, VALUE_TEXT, "%s", schema_name(c, SECTION_LINK, *(const uint8_t *)value));
 		return out;
 	case VALUE_SERVER:
 		target = *(const uint8_t *)value;
@@ -314,8 +311,7 @@ static bool same(const char *a, const char *b)
 const char *schema_planned(const char *section, const char *key, const char *value)
 {
 	for (size_t i = 0; i < sizeof planned / sizeof *planned; i++) {
-		if (same(planned[i].section, section) && same(planned[i].key, key) &&
-		    same(planned[i].value, value))
+		if (same(planned[i].section, section) && same(planned[i].key, key) && same(planned[i].value, value))
 			return planned[i].text;
 	}
 	return NULL;
@@ -347,8 +343,7 @@ static unsigned distance(const char *a, const char *b)
 		for (size_t j = 1; j <= len; j++) {
 			unsigned above = row[j];
 
-			row[j] =
-				least(above + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1]));
+			row[j] = least(above + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1]));
 			diagonal = above;
 		}
 	}

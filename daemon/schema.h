@@ -52,8 +52,7 @@ bool schema_is_repeatable(const struct schema_key *k);
 /* False: not such a value; nothing was stored. A section referred to must have its place. */
 bool schema_set(const struct schema_key *k, struct config *c, unsigned place, const char *text);
 /* The value as it would be written. Returns out. */
-const char *schema_get(const struct schema_key *k, const struct config *c, unsigned place,
-		       char out[VALUE_TEXT]);
+const char *schema_get(const struct schema_key *k, const struct config *c, unsigned place, char out[VALUE_TEXT]);
 
 /*
  * What a section (key NULL), a key (value NULL) or a value that is planned but not built yet will

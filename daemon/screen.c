@@ -48,9 +48,8 @@ static void print_head(const struct table *s, FILE *out, bool colour)
 {
 	char human[TABLE_HUMAN];
 
-	fprintf(out, "%s%s%s: coap-guardd %s, up %s, process %s\n", colour ? "\033[1m" : "",
-		table_find(s, 0, "name"), colour ? "\033[0m" : "", table_find(s, 0, "version"),
-		age(s, "uptime", human), table_find(s, 0, "pid"));
+	fprintf(out, "%s%s%s: coap-guardd %s, up %s, process %s\n", colour ? "\033[1m" : "", table_find(s, 0, "name"),
+		colour ? "\033[0m" : "", table_find(s, 0, "version"), age(s, "uptime", human), table_find(s, 0, "pid"));
 	fprintf(out, "configuration: %s\n", table_find(s, 0, "config"));
 }
 
@@ -65,8 +64,8 @@ static void print_reload(const struct table *s, FILE *out, bool colour)
 		fprintf(out, "last reload: ok, %s ago\n", age(s, "reload_age", human));
 	else
 		fprintf(out, "last reload: %sfailed%s, %s ago, the old configuration runs: %s\n",
-			colour ? "\033[31m" : "", colour ? "\033[0m" : "",
-			age(s, "reload_age", human), table_find(s, 0, "reload_message"));
+			colour ? "\033[31m" : "", colour ? "\033[0m" : "", age(s, "reload_age", human),
+			table_find(s, 0, "reload_message"));
 }
 
 static void print_facts(const struct table *s, FILE *out)
@@ -74,9 +73,8 @@ static void print_facts(const struct table *s, FILE *out)
 	fprintf(out,
 		"datagrams: %s received, %s sent; lost: %s too long, %s before they were read, "
 		"%s not sent\n",
-		table_find(s, 0, "received"), table_find(s, 0, "sent"),
-		table_find(s, 0, "truncated"), table_find(s, 0, "overflowed"),
-		table_find(s, 0, "dropped"));
+		table_find(s, 0, "received"), table_find(s, 0, "sent"), table_find(s, 0, "truncated"),
+		table_find(s, 0, "overflowed"), table_find(s, 0, "dropped"));
 	fprintf(out, "clients known: %s\n", table_find(s, 0, "clients"));
 	fprintf(out, "trace: %s\n", table_find(s, 0, "trace"));
 }
@@ -124,12 +122,11 @@ static void print_refusals(const struct table *t, FILE *out, bool colour)
 {
 	unsigned row = next_refusal(t, t->rows);
 
-	fprintf(out, "\n%smost frequent refusals%s%s\n", colour ? "\033[1m" : "",
-		row == t->rows ? ": none" : "", colour ? "\033[0m" : "");
+	fprintf(out, "\n%smost frequent refusals%s%s\n", colour ? "\033[1m" : "", row == t->rows ? ": none" : "",
+		colour ? "\033[0m" : "");
 	for (unsigned i = 0; i < TOP && row < t->rows; i++) {
-		fprintf(out, "  %10llu  %-10s %s: %s\n", count_of(t, row),
-			table_find(t, row, "server"), table_find(t, row, "action"),
-			table_find(t, row, "meaning"));
+		fprintf(out, "  %10llu  %-10s %s: %s\n", count_of(t, row), table_find(t, row, "server"),
+			table_find(t, row, "action"), table_find(t, row, "meaning"));
 		row = next_refusal(t, row);
 	}
 }

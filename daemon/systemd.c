@@ -21,8 +21,7 @@ static bool manager_address(struct systemd *s, const char *text)
 	if (text[0] == '@')
 		s->manager.sun_path[0] = '\0';
 	/* An abstract name ends with its length, a path with its NUL. */
-	s->manager_len =
-		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + len + (text[0] == '/'));
+	s->manager_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len + (text[0] == '/'));
 	return true;
 }
 
@@ -65,8 +64,8 @@ static void tell(const struct systemd *s, const char *message)
 	if (s->fd < 0)
 		return;
 	/* A manager that does not listen is no reason to stop. */
-	(void)!sendto(s->fd, message, strlen(message), MSG_NOSIGNAL,
-		      (const struct sockaddr *)(const void *)&s->manager, s->manager_len);
+	(void)!sendto(s->fd, message, strlen(message), MSG_NOSIGNAL, (const struct sockaddr *)(const void *)&s->manager,
+		      s->manager_len);
 }
 
 /* A status is one line: a newline in it would start another assignment. */

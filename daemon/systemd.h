@@ -18,8 +18,7 @@ void systemd_open(struct systemd *s);
 void systemd_close(struct systemd *s);
 
 void systemd_ready(struct systemd *s, const char *status);
-void systemd_reloading(struct systemd *s,
-		       tstamp now); /* now: CLOCK_MONOTONIC; systemd_ready ends it */
+void systemd_reloading(struct systemd *s, tstamp now); /* now: CLOCK_MONOTONIC; systemd_ready ends it */
 void systemd_stopping(struct systemd *s);
 void systemd_status(struct systemd *s, const char *status);
 void systemd_ping(struct systemd *s);

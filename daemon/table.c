@@ -103,8 +103,7 @@ void table_free(struct table *t)
 
 const char *table_cell(const struct table *t, unsigned row, unsigned column)
 {
-	return row < t->rows && column < t->columns ? t->cells[(size_t)row * t->columns + column]
-						    : "";
+	return row < t->rows && column < t->columns ? t->cells[(size_t)row * t->columns + column] : "";
 }
 
 const char *table_find(const struct table *t, unsigned row, const char *name)
@@ -135,10 +134,8 @@ static void print_age(double seconds, char out[TABLE_HUMAN])
 	if (i == 3)
 		snprintf(out, TABLE_HUMAN, "%u s", (unsigned)s);
 	else
-		snprintf(out, TABLE_HUMAN, "%llu %s %llu %s",
-			 (unsigned long long)(s / units[i].length), units[i].word,
-			 (unsigned long long)(s % units[i].length / units[i + 1].length),
-			 units[i + 1].word);
+		snprintf(out, TABLE_HUMAN, "%llu %s %llu %s", (unsigned long long)(s / units[i].length), units[i].word,
+			 (unsigned long long)(s % units[i].length / units[i + 1].length), units[i + 1].word);
 }
 
 const char *table_human(enum table_kind kind, const char *cell, char out[TABLE_HUMAN])
@@ -158,8 +155,7 @@ static int column_width(const struct table *t, unsigned column)
 	size_t width = strlen(t->heads[column].name);
 
 	for (unsigned row = 0; row < t->rows; row++) {
-		size_t len = strlen(
-			table_human(t->heads[column].kind, table_cell(t, row, column), human));
+		size_t len = strlen(table_human(t->heads[column].kind, table_cell(t, row, column), human));
 
 		width = len > width ? len : width;
 	}
@@ -167,8 +163,7 @@ static int column_width(const struct table *t, unsigned column)
 }
 
 /* The last column gets no blanks behind it. */
-static void print_cell(const struct table *t, unsigned column, const char *text, int width,
-		       FILE *out)
+static void print_cell(const struct table *t, unsigned column, const char *text, int width, FILE *out)
 {
 	bool left = t->heads[column].kind == TABLE_TEXT;
 
@@ -191,9 +186,7 @@ void table_print(const struct table *t, FILE *out, const char *indent, bool colo
 	for (unsigned row = 0; row < t->rows; row++) {
 		fputs(indent, out);
 		for (unsigned i = 0; i < t->columns; i++)
-			print_cell(t, i,
-				   table_human(t->heads[i].kind, table_cell(t, row, i), human),
-				   widths[i], out);
+			print_cell(t, i, table_human(t->heads[i].kind, table_cell(t, row, i), human), widths[i], out);
 		putc('\n', out);
 	}
 	if (t->note)

@@ -108,8 +108,8 @@ static void put_path(struct tracer *t, const char *what, const struct path *p)
 {
 	char local[ADDR_TEXT], remote[ADDR_TEXT];
 
-	put(t, " %s %s %s %s", what, p->leg == LEG_CLIENT ? "client" : "device",
-	    addr_format(&p->local, local), addr_format(&p->remote, remote));
+	put(t, " %s %s %s %s", what, p->leg == LEG_CLIENT ? "client" : "device", addr_format(&p->local, local),
+	    addr_format(&p->remote, remote));
 }
 
 static void put_datagram(struct tracer *t, struct bytes datagram)
@@ -126,8 +126,7 @@ static void put_datagram(struct tracer *t, struct bytes datagram)
 	put(t, " %s\n", hex);
 }
 
-static void put_input(struct tracer *t, const char *what, const struct path *p, struct bytes d,
-		      tstamp now)
+static void put_input(struct tracer *t, const char *what, const struct path *p, struct bytes d, tstamp now)
 {
 	if (!t->file)
 		return;
@@ -155,8 +154,8 @@ void tracer_unreachable(struct tracer *t, const struct path *to, tstamp now)
 	put(t, "\n");
 }
 
-void tracer_verdict(void *arg, const struct path *from, const char *server, const char *lane,
-		    const char *action, const char *reason, tstamp now)
+void tracer_verdict(void *arg, const struct path *from, const char *server, const char *lane, const char *action,
+		    const char *reason, tstamp now)
 {
 	struct tracer *t = arg;
 	char client[ADDR_TEXT];
@@ -164,6 +163,5 @@ void tracer_verdict(void *arg, const struct path *from, const char *server, cons
 	if (!t->file)
 		return;
 	put_time(t, now);
-	put(t, " verdict %s %s %s %s %s\n", addr_format(&from->remote, client), server, lane,
-	    action, reason);
+	put(t, " verdict %s %s %s %s %s\n", addr_format(&from->remote, client), server, lane, action, reason);
 }

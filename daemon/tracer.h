@@ -45,6 +45,6 @@ void tracer_in(struct tracer *t, const struct path *from, struct bytes datagram,
 void tracer_out(struct tracer *t, const struct path *to, struct bytes datagram, tstamp now);
 void tracer_unreachable(struct tracer *t, const struct path *to, tstamp now);
 /* Fits struct proxy_tap; arg is the tracer. */
-void tracer_verdict(void *arg, const struct path *from, const char *server, const char *lane,
-		    const char *action, const char *reason, tstamp now);
+void tracer_verdict(void *arg, const struct path *from, const char *server, const char *lane, const char *action,
+		    const char *reason, tstamp now);
 #endif

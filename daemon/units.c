@@ -5,9 +5,7 @@
 #include <string.h>
 
 const struct unit units_plain[] = { { "", 1 }, { NULL, 0 } };
-const struct unit units_size[] = {
-	{ "B", 1 }, { "KiB", 1024 }, { "MiB", 1024 * 1024 }, { NULL, 0 }
-};
+const struct unit units_size[] = { { "B", 1 }, { "KiB", 1024 }, { "MiB", 1024 * 1024 }, { NULL, 0 } };
 const struct unit units_duration[] = {
 	{ "ms", TSTAMP_MS },  { "s", TSTAMP_S },   { "min", TSTAMP_MIN },
 	{ "h", TSTAMP_HOUR }, { "d", TSTAMP_DAY }, { NULL, 0 },
@@ -15,15 +13,11 @@ const struct unit units_duration[] = {
 const struct unit units_percent[] = { { "%", 1 }, { NULL, 0 } };
 const struct unit units_per_day[] = { { "/day", 1 }, { NULL, 0 } };
 const struct unit units_per_time[] = {
-	{ "/s", TSTAMP_S }, { "/min", TSTAMP_MIN }, { "/h", TSTAMP_HOUR }, { "/day", TSTAMP_DAY },
-	{ NULL, 0 },
+	{ "/s", TSTAMP_S }, { "/min", TSTAMP_MIN }, { "/h", TSTAMP_HOUR }, { "/day", TSTAMP_DAY }, { NULL, 0 },
 };
-const struct unit units_bits[] = {
-	{ "bit/s", 1 }, { "kbit/s", 1000 }, { "Mbit/s", 1000000 }, { NULL, 0 }
-};
+const struct unit units_bits[] = { { "bit/s", 1 }, { "kbit/s", 1000 }, { "Mbit/s", 1000000 }, { NULL, 0 } };
 
-bool units_parse(const struct unit *units, const char *text, uint64_t *count,
-		 const struct unit **unit)
+bool units_parse(const struct unit *units, const char *text, uint64_t *count, const struct unit **unit)
 {
 	const char *p = text;
 	uint64_t n = 0;

@@ -24,8 +24,7 @@ extern const struct unit units_bits[];     /* per second */
  * Reads a number and its unit, which must follow at once. False: not a number, a unit missing or
  * unknown, or *count times the factor is more than 64 bits hold.
  */
-bool units_parse(const struct unit *units, const char *text, uint64_t *count,
-		 const struct unit **unit);
+bool units_parse(const struct unit *units, const char *text, uint64_t *count, const struct unit **unit);
 /* Writes `value` in the largest unit that divides it, so that nothing is rounded. Returns out. */
 const char *units_print(const struct unit *units, uint64_t value, char out[UNITS_TEXT]);
 /* The unit with this factor, or NULL. */

@@ -25,8 +25,7 @@ static bool is_made_of(const char *text, const char *also)
 
 bool value_is_word(const char *text)
 {
-	return *text && is_made_of(text, "_.-") && strcmp(text, ".") != 0 &&
-	       strcmp(text, "..") != 0;
+	return *text && is_made_of(text, "_.-") && strcmp(text, ".") != 0 && strcmp(text, "..") != 0;
 }
 
 /* Segments, not percent-encoded. "." and ".." may not be Uri-Path (RFC 7252 §5.10.1). */
@@ -37,8 +36,7 @@ static bool is_path(const char *text)
 	while (*text) {
 		size_t len = strcspn(text, "/");
 
-		if (len == 0 || (len == 1 && text[0] == '.') ||
-		    (len == 2 && strncmp(text, "..", 2) == 0))
+		if (len == 0 || (len == 1 && text[0] == '.') || (len == 2 && strncmp(text, "..", 2) == 0))
 			return false;
 		text += len;
 		if (*text == '/' && *++text == '\0')
@@ -54,8 +52,7 @@ static bool is_text(enum value_kind kind, const char *text)
 	case VALUE_PATH: return is_path(text);
 	case VALUE_HOST: return is_made_of(text, "-._");
 	case VALUE_INTERFACE: return is_made_of(text, "-._:@");
-	case VALUE_FILE:
-		return !*text || (*text == '/' && text[1] && is_made_of(text, "-._~+,:@/"));
+	case VALUE_FILE: return !*text || (*text == '/' && text[1] && is_made_of(text, "-._~+,:@/"));
 	case VALUE_GROUP: return is_made_of(text, "-_.");
 	default: return false;
 	}
@@ -199,14 +196,12 @@ static bool parse_rate(const struct value_rule *r, const char *text, struct rate
 	return true;
 }
 
-static const char *print_rate(const struct value_rule *r, const struct rate *rate,
-			      char out[VALUE_TEXT])
+static const char *print_rate(const struct value_rule *r, const struct rate *rate, char out[VALUE_TEXT])
 {
 	const struct unit *unit = units_of(units_per_time, rate->period);
 
 	if (r->kind == VALUE_BITRATE)
-		units_print(units_bits, rate->period == TSTAMP_S ? rate->count * 8 : rate->count,
-			    out);
+		units_print(units_bits, rate->period == TSTAMP_S ? rate->count * 8 : rate->count, out);
 	else
 		snprintf(out, VALUE_TEXT, "%" PRIu64 "%s", rate->count, unit ? unit->word : "/?");
 	return out;
@@ -243,13 +238,11 @@ static bool parse_addr(const struct value_rule *r, const char *text, struct addr
 	return true;
 }
 
-static const char *print_addr(const struct value_rule *r, const struct addr *a,
-			      char out[VALUE_TEXT])
+static const char *print_addr(const struct value_rule *r, const struct addr *a, char out[VALUE_TEXT])
 {
 	char text[ADDR_TEXT];
 
-	snprintf(out, VALUE_TEXT, "%s%s", r->kind == VALUE_TARGET ? SCHEME : "",
-		 addr_format(a, text));
+	snprintf(out, VALUE_TEXT, "%s%s", r->kind == VALUE_TARGET ? SCHEME : "", addr_format(a, text));
 	return out;
 }
 
@@ -277,9 +270,7 @@ bool value_parse(const struct value_rule *r, const char *text, void *out)
 const char *value_print(const struct value_rule *r, const void *value, char out[VALUE_TEXT])
 {
 	switch (r->kind) {
-	case VALUE_OCTAL:
-		snprintf(out, VALUE_TEXT, "%04" PRIo64, load_number(value, r->width));
-		return out;
+	case VALUE_OCTAL: snprintf(out, VALUE_TEXT, "%04" PRIo64, load_number(value, r->width)); return out;
 	case VALUE_CHOICE: return print_choice(r, load_number(value, r->width), out);
 	case VALUE_RATE:
 	case VALUE_BITRATE: return print_rate(r, value, out);
@@ -333,17 +324,15 @@ const char *value_expects(const struct value_rule *r, char out[VALUE_EXPECTS])
 		[VALUE_GROUP] = "the name of a group",
 		[VALUE_BIND] = "an address like \"[::]:5683\" or \"192.0.2.1:5683\" "
 			       "(not multicast; link-local with a zone: \"[fe80::1%3]\")",
-		[VALUE_TARGET] =
-			"an address like \"coap://[fd00:db8::17]\" or \"coap://192.0.2.1:5683\" "
-			"(no names, not multicast; link-local with a zone: \"[fe80::1%3]\")",
+		[VALUE_TARGET] = "an address like \"coap://[fd00:db8::17]\" or \"coap://192.0.2.1:5683\" "
+				 "(no names, not multicast; link-local with a zone: \"[fe80::1%3]\")",
 		[VALUE_LINK] = "the name of a [link NAME] section",
 		[VALUE_SERVER] = "the name of a [server NAME] section",
 	};
 	char range[VALUE_TEXT];
 
 	if (r->kind > VALUE_BITRATE && r->kind < VALUE_BIND)
-		snprintf(out, VALUE_EXPECTS, "%s, at most %zu characters", words[r->kind],
-			 r->width - 1);
+		snprintf(out, VALUE_EXPECTS, "%s, at most %zu characters", words[r->kind], r->width - 1);
 	else
 		snprintf(out, VALUE_EXPECTS, "%s%s", words[r->kind], value_range(r, range));
 	return out;

@@ -108,8 +108,8 @@ static bool parse_v6(struct addr *a, const char *text, size_t len)
 		return false;
 	if (!zone)
 		return true;
-	return parse_number(zone + 1, len - host_len - 1, UINT32_MAX, &a->scope) && a->scope &&
-	       addr_is_link_local(a) && !addr_is_v4(a);
+	return parse_number(zone + 1, len - host_len - 1, UINT32_MAX, &a->scope) && a->scope && addr_is_link_local(a) &&
+	       !addr_is_v4(a);
 }
 
 static bool parse(struct addr *a, const char *text)

@@ -5,8 +5,7 @@ static uint64_t debt(const struct bucket *b, tstamp now)
 	return tstamp_since(now, b->tat);
 }
 
-uint64_t bucket_wait(const struct bucket *b, struct rate r, uint64_t burst, uint64_t cost,
-		     tstamp now)
+uint64_t bucket_wait(const struct bucket *b, struct rate r, uint64_t burst, uint64_t cost, tstamp now)
 {
 	uint64_t room;
 

@@ -11,13 +11,13 @@
 struct dgram {
 	struct list link; /* in the pool, in an outbox, or in a lane of a link */
 	struct path to;
-	tstamp since;    /* queued at */
-	uint64_t flow;   /* whose it is, for fairness inside a lane */
-	uint32_t round;  /* linksched's: fair-queueing round */
-	uint32_t owner;  /* the exchange it belongs to, or DGRAM_UNOWNED */
+	tstamp since;   /* queued at */
+	uint64_t flow;  /* whose it is, for fairness inside a lane */
+	uint32_t round; /* linksched's: fair-queueing round */
+	uint32_t owner; /* the exchange it belongs to, or DGRAM_UNOWNED */
 	uint16_t len;
-	uint8_t lane;    /* enum lane */
-	bool queued;     /* in a lane of a link */
+	uint8_t lane; /* enum lane */
+	bool queued;  /* in a lane of a link */
 	uint8_t buf[DGRAM_MAX];
 };
 
@@ -31,7 +31,7 @@ struct dgram_pool {
 
 bool dgram_pool_init(struct dgram_pool *p, uint32_t capacity); /* false: no memory */
 void dgram_pool_free(struct dgram_pool *p);
-struct dgram *dgram_take(struct dgram_pool *p); /* NULL when the pool is empty: a verdict, not an error */
+struct dgram *dgram_take(struct dgram_pool *p);         /* NULL when the pool is empty: a verdict, not an error */
 void dgram_give(struct dgram_pool *p, struct dgram *d); /* NULL is harmless */
 
 static inline struct bytes dgram_bytes(const struct dgram *d)

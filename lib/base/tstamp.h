@@ -11,7 +11,7 @@ typedef uint64_t tstamp;
 #define TSTAMP_MS    1000000ULL
 #define TSTAMP_S     1000000000ULL
 #define TSTAMP_MIN   (60 * TSTAMP_S)
-#define TSTAMP_HOUR   (60 * TSTAMP_MIN)
+#define TSTAMP_HOUR  (60 * TSTAMP_MIN)
 #define TSTAMP_DAY   (24 * TSTAMP_HOUR)
 
 /* t + ns; saturates at "never", and never plus anything is never. */

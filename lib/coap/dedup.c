@@ -106,8 +106,7 @@ static uint64_t log_append(struct dedup *d, struct bytes reply)
 	return at;
 }
 
-enum dedup_state dedup_find(const struct dedup *d, uint64_t key, tstamp now, uint32_t *ref,
-			    struct bytes *reply)
+enum dedup_state dedup_find(const struct dedup *d, uint64_t key, tstamp now, uint32_t *ref, struct bytes *reply)
 {
 	const struct bucket_of_eight *b = bucket_for(d, key);
 	unsigned i = way_of(b, key);

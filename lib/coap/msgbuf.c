@@ -1,9 +1,8 @@
 #include "coap/msgbuf.h"
 #include <coap3/coap.h>
 
-#define MARKER 0xff
-#define MAX_VALUE                                                                                  \
-	65804 /* 269 + 65535: the longest token (RFC 8974 §2.1) and option (RFC 7252 §3.1) */
+#define MARKER    0xff
+#define MAX_VALUE 65804 /* 269 + 65535: the longest token (RFC 8974 §2.1) and option (RFC 7252 §3.1) */
 
 /* Room for n more bytes, or NULL and the message has failed. */
 static uint8_t *extend(struct msgbuf *b, size_t n)
@@ -44,13 +43,12 @@ static size_t encode_token_length(size_t len, uint8_t *tkl, uint8_t ext[2])
 	return 2;
 }
 
-void msgbuf_begin(struct msgbuf *b, uint8_t *buf, size_t cap, uint8_t type, uint8_t code,
-		  uint16_t mid, struct bytes token)
+void msgbuf_begin(struct msgbuf *b, uint8_t *buf, size_t cap, uint8_t type, uint8_t code, uint16_t mid,
+		  struct bytes token)
 {
 	uint8_t tkl, ext[2];
 	size_t n_ext = encode_token_length(token.len, &tkl, ext);
-	uint8_t head[4] = { (uint8_t)(1 << 6 | (type & 3) << 4 | tkl), code, (uint8_t)(mid >> 8),
-			    (uint8_t)mid };
+	uint8_t head[4] = { (uint8_t)(1 << 6 | (type & 3) << 4 | tkl), code, (uint8_t)(mid >> 8), (uint8_t)mid };
 
 	*b = (struct msgbuf){ .buf = buf, .cap = cap, .failed = token.len > MAX_VALUE };
 	append(b, bytes_of(head, sizeof head));
@@ -66,8 +64,7 @@ void msgbuf_option(struct msgbuf *b, uint16_t number, struct bytes value)
 		b->failed = true;
 		return;
 	}
-	used = coap_opt_encode(b->buf + b->len, b->cap - b->len, (uint16_t)(number - b->last),
-			       value.ptr, value.len);
+	used = coap_opt_encode(b->buf + b->len, b->cap - b->len, (uint16_t)(number - b->last), value.ptr, value.len);
 	if (used == 0)
 		b->failed = true;
 	b->len += used;
@@ -78,8 +75,7 @@ void msgbuf_option(struct msgbuf *b, uint16_t number, struct bytes value)
  * without leading zero bytes". */
 void msgbuf_option_uint(struct msgbuf *b, uint16_t number, uint32_t value)
 {
-	uint8_t be[4] = { (uint8_t)(value >> 24), (uint8_t)(value >> 16), (uint8_t)(value >> 8),
-			  (uint8_t)value };
+	uint8_t be[4] = { (uint8_t)(value >> 24), (uint8_t)(value >> 16), (uint8_t)(value >> 8), (uint8_t)value };
 	size_t zeros = 0;
 
 	while (zeros < 4 && be[zeros] == 0)

@@ -13,7 +13,7 @@ struct msgbuf {
 /* Tokens up to 65804 bytes (RFC 8974 §2.1). */
 void msgbuf_begin(struct msgbuf *b, uint8_t *buf, size_t cap, uint8_t type, uint8_t code, uint16_t mid,
 		  struct bytes token);
-void msgbuf_option(struct msgbuf *b, uint16_t number, struct bytes value); /* a smaller number than last fails */
+void msgbuf_option(struct msgbuf *b, uint16_t number, struct bytes value);  /* a smaller number than last fails */
 void msgbuf_option_uint(struct msgbuf *b, uint16_t number, uint32_t value); /* shortest form, 0 is empty */
 void msgbuf_payload(struct msgbuf *b, struct bytes payload);                /* empty: no marker */
 struct bytes msgbuf_end(const struct msgbuf *b);                            /* length 0 if any step failed */

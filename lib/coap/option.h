@@ -4,13 +4,36 @@
 #include "base/bytes.h"
 
 enum {
-	OPTION_IF_MATCH = 1, OPTION_URI_HOST = 3, OPTION_ETAG = 4, OPTION_IF_NONE_MATCH = 5, OPTION_OBSERVE = 6,
-	OPTION_URI_PORT = 7, OPTION_LOCATION_PATH = 8, OPTION_OSCORE = 9, OPTION_URI_PATH = 11,
-	OPTION_CONTENT_FORMAT = 12, OPTION_URI_PATH_ABBREV = 13, OPTION_MAX_AGE = 14, OPTION_URI_QUERY = 15,
-	OPTION_HOP_LIMIT = 16, OPTION_ACCEPT = 17, OPTION_Q_BLOCK1 = 19, OPTION_LOCATION_QUERY = 20,
-	OPTION_EDHOC = 21, OPTION_BLOCK2 = 23, OPTION_BLOCK1 = 27, OPTION_SIZE2 = 28, OPTION_Q_BLOCK2 = 31,
-	OPTION_PROXY_URI = 35, OPTION_PROXY_SCHEME = 39, OPTION_SIZE1 = 60, OPTION_PROXY_CRI = 235,
-	OPTION_PROXY_SCHEME_NUMBER = 239, OPTION_ECHO = 252, OPTION_NO_RESPONSE = 258, OPTION_REQUEST_TAG = 292,
+	OPTION_IF_MATCH = 1,
+	OPTION_URI_HOST = 3,
+	OPTION_ETAG = 4,
+	OPTION_IF_NONE_MATCH = 5,
+	OPTION_OBSERVE = 6,
+	OPTION_URI_PORT = 7,
+	OPTION_LOCATION_PATH = 8,
+	OPTION_OSCORE = 9,
+	OPTION_URI_PATH = 11,
+	OPTION_CONTENT_FORMAT = 12,
+	OPTION_URI_PATH_ABBREV = 13,
+	OPTION_MAX_AGE = 14,
+	OPTION_URI_QUERY = 15,
+	OPTION_HOP_LIMIT = 16,
+	OPTION_ACCEPT = 17,
+	OPTION_Q_BLOCK1 = 19,
+	OPTION_LOCATION_QUERY = 20,
+	OPTION_EDHOC = 21,
+	OPTION_BLOCK2 = 23,
+	OPTION_BLOCK1 = 27,
+	OPTION_SIZE2 = 28,
+	OPTION_Q_BLOCK2 = 31,
+	OPTION_PROXY_URI = 35,
+	OPTION_PROXY_SCHEME = 39,
+	OPTION_SIZE1 = 60,
+	OPTION_PROXY_CRI = 235,
+	OPTION_PROXY_SCHEME_NUMBER = 239,
+	OPTION_ECHO = 252,
+	OPTION_NO_RESPONSE = 258,
+	OPTION_REQUEST_TAG = 292,
 	OPTION_REQUEST_HASH = 548
 };
 
@@ -27,9 +50,18 @@ struct option_info {
 /* NULL for a number the table does not list. */
 const struct option_info *option_find(uint16_t number);
 
-static inline bool option_is_critical(uint16_t number) { return number & 1; }
-static inline bool option_is_unsafe(uint16_t number) { return number & 2; }
-static inline bool option_is_no_cache_key(uint16_t number) { return (number & 0x1e) == 0x1c; }
+static inline bool option_is_critical(uint16_t number)
+{
+	return number & 1;
+}
+static inline bool option_is_unsafe(uint16_t number)
+{
+	return number & 2;
+}
+static inline bool option_is_no_cache_key(uint16_t number)
+{
+	return (number & 0x1e) == 0x1c;
+}
 
 /* Big-endian, up to 4 bytes, leading zeros allowed; false: longer. */
 bool option_uint(struct bytes value, uint32_t *out);

@@ -18,8 +18,8 @@ uint64_t retransmit_start(struct retransmit *r, const struct retransmit_params *
 /* False: given up. True: send again and wait *timeout. */
 bool retransmit_next(struct retransmit *r, const struct retransmit_params *p, uint64_t *timeout);
 
-uint64_t retransmit_span(const struct retransmit_params *p);          /* MAX_TRANSMIT_SPAN */
-uint64_t retransmit_wait(const struct retransmit_params *p);          /* MAX_TRANSMIT_WAIT */
+uint64_t retransmit_span(const struct retransmit_params *p);              /* MAX_TRANSMIT_SPAN */
+uint64_t retransmit_wait(const struct retransmit_params *p);              /* MAX_TRANSMIT_WAIT */
 uint64_t retransmit_exchange_lifetime(const struct retransmit_params *p); /* EXCHANGE_LIFETIME */
-uint64_t retransmit_non_lifetime(const struct retransmit_params *p);  /* NON_LIFETIME */
+uint64_t retransmit_non_lifetime(const struct retransmit_params *p);      /* NON_LIFETIME */
 #endif

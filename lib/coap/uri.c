@@ -89,8 +89,7 @@ static enum uri_error take_scheme(struct uri *u, struct bytes *rest)
 	if (u->scheme.len == 0 || !is_alpha(u->scheme.ptr[0]))
 		return URI_SCHEME;
 	for (size_t i = 1; i < u->scheme.len; i++)
-		if (!is_alpha(u->scheme.ptr[i]) && !is_digit(u->scheme.ptr[i]) &&
-		    !is_in(u->scheme.ptr[i], "+-."))
+		if (!is_alpha(u->scheme.ptr[i]) && !is_digit(u->scheme.ptr[i]) && !is_in(u->scheme.ptr[i], "+-."))
 			return URI_SCHEME;
 	if (rest->len < 3 || memcmp(rest->ptr, "://", 3) != 0)
 		return URI_SCHEME;
@@ -231,8 +230,7 @@ static size_t decode_all(struct bytes raw, uint8_t *buf, size_t cap)
 	return n;
 }
 
-bool uri_segment(struct bytes *rest, char separator, bool *more, uint8_t *buf, size_t cap,
-		 struct bytes *out)
+bool uri_segment(struct bytes *rest, char separator, bool *more, uint8_t *buf, size_t cap, struct bytes *out)
 {
 	const char set[2] = { separator, '\0' };
 	struct bytes left = *rest, raw;

@@ -136,8 +136,7 @@ static void parse_prefix(struct flood *f, char *text)
 	parse_address(text, 0, &a);
 	memcpy(&in4, &a, sizeof(in4));
 	memcpy(&in6, &a, sizeof(in6));
-	if (a.ss_family != f->family || f->prefix_bits < 8 ||
-	    f->prefix_bits > (f->family == AF_INET ? 32 : 64))
+	if (a.ss_family != f->family || f->prefix_bits < 8 || f->prefix_bits > (f->family == AF_INET ? 32 : 64))
 		usage();
 	f->prefix = f->family == AF_INET ? key_of4(in4.sin_addr) : load(in6.sin6_addr.s6_addr, 8);
 }
@@ -198,8 +197,8 @@ static void set_source(const struct flood *f, struct msghdr *h, void *control, u
 	struct cmsghdr *c;
 
 	h->msg_control = control;
-	h->msg_controllen = f->family == AF_INET ? CMSG_SPACE(sizeof(struct in_pktinfo))
-						 : CMSG_SPACE(sizeof(struct in6_pktinfo));
+	h->msg_controllen =
+		f->family == AF_INET ? CMSG_SPACE(sizeof(struct in_pktinfo)) : CMSG_SPACE(sizeof(struct in6_pktinfo));
 	c = CMSG_FIRSTHDR(h);
 	if (f->family == AF_INET) {
 		struct in_pktinfo info = { .ipi_spec_dst.s_addr = htonl((uint32_t)key) };
@@ -216,8 +215,7 @@ static void set_source(const struct flood *f, struct msghdr *h, void *control, u
 
 static void send_batch(struct flood *f, unsigned n)
 {
-	static _Alignas(struct cmsghdr)
-		uint8_t control[BATCH][CMSG_SPACE(sizeof(struct in6_pktinfo))];
+	static _Alignas(struct cmsghdr) uint8_t control[BATCH][CMSG_SPACE(sizeof(struct in6_pktinfo))];
 	static uint8_t text[BATCH][FORGE_MESSAGE];
 	struct source *from[BATCH];
 	struct mmsghdr m[BATCH];
@@ -228,10 +226,9 @@ static void send_batch(struct flood *f, unsigned n)
 	for (unsigned i = 0; i < n; i++) {
 		from[i] = &f->sources[forge_draw(&f->forge) % f->n_sources];
 		iov[i] = (struct iovec){ text[i], forge_message(&f->forge, text[i]) };
-		m[i].msg_hdr = (struct msghdr){ .msg_name = &f->target,
-						.msg_namelen = f->target_len,
-						.msg_iov = &iov[i],
-						.msg_iovlen = 1 };
+		m[i].msg_hdr = (struct msghdr){
+			.msg_name = &f->target, .msg_namelen = f->target_len, .msg_iov = &iov[i], .msg_iovlen = 1
+		};
 		set_source(f, &m[i].msg_hdr, control[i], from[i]->key);
 	}
 	sent = sendmmsg(f->fd, m, n, 0);
@@ -287,8 +284,7 @@ static void count_reply(struct flood *f, uint64_t to, const uint8_t *reply, size
 
 static void receive_replies(struct flood *f)
 {
-	static _Alignas(struct cmsghdr)
-		uint8_t control[BATCH][CMSG_SPACE(sizeof(struct in6_pktinfo))];
+	static _Alignas(struct cmsghdr) uint8_t control[BATCH][CMSG_SPACE(sizeof(struct in6_pktinfo))];
 	static uint8_t text[BATCH][2048];
 	struct mmsghdr m[BATCH];
 	struct iovec iov[BATCH];
@@ -425,15 +421,13 @@ static void report(const struct flood *f)
 	       "\"sources\": %u, "
 	       "\"replies\": %llu, \"reply_bytes\": %llu, \"largest_reply\": %zu, \"worst_ratio\": "
 	       "%.3f, \"codes\": {",
-	       (unsigned long long)t->sent, (unsigned long long)t->sent_bytes,
-	       (unsigned long long)t->unsent, f->seconds, f->n_sources,
-	       (unsigned long long)t->replies, (unsigned long long)t->reply_bytes, t->largest,
+	       (unsigned long long)t->sent, (unsigned long long)t->sent_bytes, (unsigned long long)t->unsent,
+	       f->seconds, f->n_sources, (unsigned long long)t->replies, (unsigned long long)t->reply_bytes, t->largest,
 	       t->worst);
 	for (unsigned c = 0; c < 256; c++) {
 		if (!t->codes[c])
 			continue;
-		printf("%s\"%u.%02u\": %llu", separator, c >> 5, c & 31,
-		       (unsigned long long)t->codes[c]);
+		printf("%s\"%u.%02u\": %llu", separator, c >> 5, c & 31, (unsigned long long)t->codes[c]);
 		separator = ", ";
 	}
 	printf("}}\n");
@@ -467,8 +461,8 @@ static void parse_arguments(struct flood *f, struct arguments *a, int argc, char
 		default: usage();
 		}
 	}
-	if (!a->target || !forge_fits(&f->forge) || f->rate < 1 || f->rate > MAX_RATE ||
-	    f->seconds > MAX_SECONDS || f->n_sources < 1 || f->n_sources > MAX_SOURCES)
+	if (!a->target || !forge_fits(&f->forge) || f->rate < 1 || f->rate > MAX_RATE || f->seconds > MAX_SECONDS ||
+	    f->n_sources < 1 || f->n_sources > MAX_SOURCES)
 		usage();
 }
 

@@ -33,8 +33,7 @@ static inline void forge_bytes(struct forge *f, uint8_t *p, size_t n)
 		p[i] = (uint8_t)forge_draw(f);
 }
 
-static inline uint8_t *forge_option(uint8_t *p, unsigned *last, unsigned number,
-				    const uint8_t *value, size_t len)
+static inline uint8_t *forge_option(uint8_t *p, unsigned *last, unsigned number, const uint8_t *value, size_t len)
 {
 	unsigned delta = number - *last;
 
@@ -123,8 +122,7 @@ static inline bool forge_fits(const struct forge *f)
 	for (unsigned i = 0; i < 2; i++) {
 		if (strlen(paths[i]) > FORGE_PATH)
 			return false;
-		for (const char *p = paths[i]; *p;
-		     p += p[strcspn(p, "/?&")] ? strcspn(p, "/?&") + 1 : strlen(p))
+		for (const char *p = paths[i]; *p; p += p[strcspn(p, "/?&")] ? strcspn(p, "/?&") + 1 : strlen(p))
 			if (strcspn(p, "/?&") > FORGE_SEGMENT)
 				return false;
 	}

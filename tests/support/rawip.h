@@ -19,8 +19,8 @@ static inline void rawip_put(uint8_t *p, size_t v)
 	p[1] = (uint8_t)v;
 }
 
-static inline size_t rawip_udp(uint8_t *udp, const uint8_t *addresses, size_t addresses_len,
-			       uint16_t from, uint16_t to, size_t n)
+static inline size_t rawip_udp(uint8_t *udp, const uint8_t *addresses, size_t addresses_len, uint16_t from, uint16_t to,
+			       size_t n)
 {
 	size_t len = n + 8;
 	uint32_t sum;
@@ -39,8 +39,8 @@ static inline size_t rawip_udp(uint8_t *udp, const uint8_t *addresses, size_t ad
 
 /* The payload of n bytes stands in `packet` already, behind the room for both headers. Returns the
  * whole length. */
-static inline size_t rawip_wrap4(uint8_t *packet, const struct sockaddr_in *from,
-				 const struct sockaddr_in *to, size_t n)
+static inline size_t rawip_wrap4(uint8_t *packet, const struct sockaddr_in *from, const struct sockaddr_in *to,
+				 size_t n)
 {
 	memset(packet, 0, 20);
 	packet[0] = 0x45;
@@ -53,8 +53,8 @@ static inline size_t rawip_wrap4(uint8_t *packet, const struct sockaddr_in *from
 	return n + 20;
 }
 
-static inline size_t rawip_wrap6(uint8_t *packet, const struct sockaddr_in6 *from,
-				 const struct sockaddr_in6 *to, size_t n)
+static inline size_t rawip_wrap6(uint8_t *packet, const struct sockaddr_in6 *from, const struct sockaddr_in6 *to,
+				 size_t n)
 {
 	memset(packet, 0, 40);
 	packet[0] = 0x60;

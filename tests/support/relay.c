@@ -100,8 +100,7 @@ static double draw(struct relay *r) /* xorshift64*, 0 to 1 */
 static socklen_t parse_address(const char *text, const char *port, struct sockaddr_storage *out)
 {
 	struct sockaddr_in in4 = { .sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port)) };
-	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6,
-				    .sin6_port = htons((uint16_t)atoi(port)) };
+	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)atoi(port)) };
 
 	memset(out, 0, sizeof(*out));
 	if (inet_pton(AF_INET, text, &in4.sin_addr) == 1) {
@@ -178,9 +177,9 @@ static void report(const struct relay *r)
 	       "\"lost\": %llu, \"overflow\": %llu, \"forged_oscore\": %llu, \"forged_plain\": "
 	       "%llu, \"kids\": {",
 	       (unsigned long long)c->datagrams[UP], (unsigned long long)c->bytes[UP],
-	       (unsigned long long)c->datagrams[DOWN], (unsigned long long)c->bytes[DOWN],
-	       (unsigned long long)c->lost, (unsigned long long)c->overflow,
-	       (unsigned long long)c->forged_oscore, (unsigned long long)c->forged_plain);
+	       (unsigned long long)c->datagrams[DOWN], (unsigned long long)c->bytes[DOWN], (unsigned long long)c->lost,
+	       (unsigned long long)c->overflow, (unsigned long long)c->forged_oscore,
+	       (unsigned long long)c->forged_plain);
 	for (unsigned k = 0; k < 256; k++) {
 		if (!c->kids[k])
 			continue;
@@ -206,14 +205,12 @@ static void deliver(struct relay *r, int way, const struct packet *k, double now
 		count_forged(r, k->data, k->len, now);
 		send(peer->fd, k->data, k->len, MSG_DONTWAIT);
 	} else {
-		sendto(r->fd, k->data, k->len, MSG_DONTWAIT, (const struct sockaddr *)&peer->addr,
-		       peer->len);
+		sendto(r->fd, k->data, k->len, MSG_DONTWAIT, (const struct sockaddr *)&peer->addr, peer->len);
 	}
 }
 
 /* Half duplex: both ways share the air, each has its own queue with tail drop. */
-static void accept_packet(struct relay *r, int way, unsigned peer, const uint8_t *data, size_t len,
-			  double now)
+static void accept_packet(struct relay *r, int way, unsigned peer, const uint8_t *data, size_t len, double now)
 {
 	struct ring *q = &r->rings[way];
 	struct packet *k = &q->packets[(q->head + q->count) % RING];
@@ -229,8 +226,7 @@ static void accept_packet(struct relay *r, int way, unsigned peer, const uint8_t
 	*k = (struct packet){ .peer = peer, .len = len, .due = now };
 	memcpy(k->data, data, len);
 	if (r->rate > 0) {
-		r->free_at = (r->free_at > now ? r->free_at : now) +
-			     (double)(len + OVERHEAD) * 8 / r->rate;
+		r->free_at = (r->free_at > now ? r->free_at : now) + (double)(len + OVERHEAD) * 8 / r->rate;
 		k->due = r->free_at;
 	}
 	k->due += r->delay;
@@ -283,8 +279,7 @@ static void receive(struct relay *r, int way, int fd, unsigned peer, double now)
 	for (unsigned i = 0; i < 64; i++) {
 		struct sockaddr_storage from = { 0 };
 		socklen_t from_len = sizeof(from);
-		ssize_t n = recvfrom(fd, data, sizeof(data), MSG_DONTWAIT, (struct sockaddr *)&from,
-				     &from_len);
+		ssize_t n = recvfrom(fd, data, sizeof(data), MSG_DONTWAIT, (struct sockaddr *)&from, &from_len);
 
 		if (n < 0)
 			return; /* also ECONNREFUSED: the device is away */
@@ -307,8 +302,7 @@ static bool serve_input(const struct relay *r)
 
 static void run(struct relay *r)
 {
-	struct pollfd pfds[PEERS + 2] = { { .fd = STDIN_FILENO, .events = POLLIN },
-					  { .fd = r->fd, .events = POLLIN } };
+	struct pollfd pfds[PEERS + 2] = { { .fd = STDIN_FILENO, .events = POLLIN }, { .fd = r->fd, .events = POLLIN } };
 	double now = seconds_now(), next;
 
 	for (;;) {
@@ -361,9 +355,7 @@ static void parse_arguments(struct relay *r, struct arguments *a, int argc, char
 
 int main(int argc, char **argv)
 {
-	struct relay r = {
-		.queue = RING, .kid = -1, .rng = 88172645463325252u, .start = seconds_now()
-	};
+	struct relay r = { .queue = RING, .kid = -1, .rng = 88172645463325252u, .start = seconds_now() };
 	struct arguments a = { .listen = "127.0.0.1", .device = "127.0.0.1" };
 	struct sockaddr_storage here;
 	socklen_t len;
