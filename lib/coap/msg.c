@@ -136,12 +136,13 @@ static uint32_t extended(const uint8_t **p, unsigned nibble)
 /* What msg_parse has proved is only read again. */
 bool msg_next(struct msg_iter *it, struct msg_option *opt)
 {
-	const uint8_t *p = it->rest.ptr, *end = p + it->rest.len;
+	const uint8_t *p = it->rest.ptr, *end;
 	unsigned first;
 	uint32_t delta, len;
 
-	if (it->rest.len == 0)
+	if (it->rest.len == 0) /* of an Empty message it points nowhere */
 		return false;
+	end = p + it->rest.len;
 	first = *p++;
 	delta = extended(&p, first >> 4);
 	len = extended(&p, first & 15);

@@ -10,7 +10,11 @@ _Static_assert(POLICY_WINDOW == SEQTRACK_WINDOW, "what may be configured is what
 #define SKETCH_LEVELS 3
 
 static const struct newcomers_config newcomers_limits = {
-	.capacity = 1024, .per_64 = 1, .per_48 = 4, .charges = 65536, .memory = TSTAMP_DAY,
+	.capacity = 1024,
+	.per_64 = 1,
+	.per_48 = 4,
+	.charges = 65536,
+	.memory = TSTAMP_DAY,
 };
 
 static uint32_t reach_entries(const struct policy *p)
@@ -26,7 +30,10 @@ static struct ratelimit_config request_sketch(const struct policy *p)
 	uint64_t per_s = r.period ? r.count * TSTAMP_S / r.period : 0;
 
 	return (struct ratelimit_config){
-		.cells = p->table_size, .rate = r, .burst = per_s > SKETCH_BURST ? (uint32_t)per_s : SKETCH_BURST, .n_levels = SKETCH_LEVELS,
+		.cells = p->table_size,
+		.rate = r,
+		.burst = per_s > SKETCH_BURST ? (uint32_t)per_s : SKETCH_BURST,
+		.n_levels = SKETCH_LEVELS,
 		.levels = { { 64, 32, 1 }, { 48, 24, 8 }, { 32, 16, 64 } },
 	};
 }
@@ -34,7 +41,10 @@ static struct ratelimit_config request_sketch(const struct policy *p)
 static struct ratelimit_config guess_sketch(const struct policy *p)
 {
 	return (struct ratelimit_config){
-		.cells = p->table_size / 4, .rate = { GUARD_GUESSES, TSTAMP_MIN }, .burst = GUARD_GUESSES, .n_levels = 1,
+		.cells = p->table_size / 4,
+		.rate = { GUARD_GUESSES, TSTAMP_MIN },
+		.burst = GUARD_GUESSES,
+		.n_levels = 1,
 		.levels = { { 64, 24, 1 } },
 	};
 }
@@ -43,9 +53,10 @@ size_t guard_memory(const struct policy *p, uint32_t requests)
 {
 	struct ratelimit_config a = request_sketch(p), b = guess_sketch(p);
 
-	return sizeof(struct guard) + requests * sizeof(struct guard_ticket) + reputation_memory(p->relations) + seqtrack_memory(p->contexts) +
-	       reach_memory(reach_entries(p)) + inflight_memory(requests + 1) + newcomers_memory(&newcomers_limits) +
-	       ratelimit_memory(&a) + ratelimit_memory(&b) + replies_memory(p->table_size);
+	return sizeof(struct guard) + requests * sizeof(struct guard_ticket) + reputation_memory(p->relations) +
+	       seqtrack_memory(p->contexts) + reach_memory(reach_entries(p)) + inflight_memory(requests + 1) +
+	       newcomers_memory(&newcomers_limits) + ratelimit_memory(&a) + ratelimit_memory(&b) +
+	       replies_memory(p->table_size);
 }
 
 /* Every key is derived from the one secret: hash(label, secret half). */
@@ -87,8 +98,9 @@ struct guard *guard_create(const struct policy *policy, uint32_t requests, const
 	g->newcomers = newcomers_create(&newcomers_limits, &k, k.k0 ^ k.k1);
 	g->requests = ratelimit_create(&requests_cfg, &k);
 	g->guesses = ratelimit_create(&guesses_cfg, &k);
-	if (!g->reputation || !g->seqtrack || !g->reach || !g->inflight || !g->waiting || !g->newcomers || !g->requests ||
-	    !g->guesses || !replies_init(&g->replies, policy->table_size, policy->reply_rate, policy->reply_slip, &k)) {
+	if (!g->reputation || !g->seqtrack || !g->reach || !g->inflight || !g->waiting || !g->newcomers ||
+	    !g->requests || !g->guesses ||
+	    !replies_init(&g->replies, policy->table_size, policy->reply_rate, policy->reply_slip, &k)) {
 		guard_free(g);
 		return NULL;
 	}
@@ -164,8 +176,12 @@ void guard_identify(const struct guard *g, struct guard_request *rq)
 static void remember_incident(struct guard *g, const struct guard_request *rq, const struct verdict *v, tstamp now)
 {
 	g->incidents[g->next_incident++ % GUARD_INCIDENTS] = (struct guard_incident){
-		.client = rq->client, .at = now, .server = rq->server, .action = (uint8_t)v->action,
-		.reason = (uint8_t)v->reason, .lane = (uint8_t)v->lane,
+		.client = rq->client,
+		.at = now,
+		.server = rq->server,
+		.action = (uint8_t)v->action,
+		.reason = (uint8_t)v->reason,
+		.lane = (uint8_t)v->lane,
 	};
 }
 
@@ -198,7 +214,10 @@ bool guard_enqueue(struct guard *g, const struct verdict *v, uint32_t ref, uint3
 	*evicted = UINT32_MAX;
 	if (!in || ref >= g->refs)
 		return false;
-	e = (struct newcomers_entry){ .client = in->client, .ref = ref, .server = in->server, .kind = in->kind,
+	e = (struct newcomers_entry){ .client = in->client,
+				      .ref = ref,
+				      .server = in->server,
+				      .kind = in->kind,
 				      .cost = budget_cost(&g->servers[in->server].cost, (enum budget_kind)in->kind),
 				      .since = now };
 	if (newcomers_push(g->newcomers, &e, &out, &has_evicted) != NEWCOMERS_QUEUED) {
@@ -267,9 +286,9 @@ tstamp guard_next_admission(const struct guard *g, tstamp now)
 		for (unsigned k = 0; g->policy.servers[i].present && k < BUDGET_KINDS; k++)
 			if (newcomers_waiting_kinds(g->newcomers, i, 1U << k) &&
 			    !(k == BUDGET_HANDSHAKE && inflight_handshake(g->inflight, (uint8_t)i)))
-				next = tstamp_min(next, tstamp_add(now, budget_wait(&s->budgets[BUDGET_REACHABLE],
-										      &s->cost, (enum budget_kind)k,
-										      now)));
+				next = tstamp_min(next,
+						  tstamp_add(now, budget_wait(&s->budgets[BUDGET_REACHABLE], &s->cost,
+									      (enum budget_kind)k, now)));
 	}
 	return next;
 }
@@ -295,8 +314,8 @@ bool guard_report(struct guard *g, struct guard_ticket t, enum guard_outcome out
 
 const char *guard_outcome_word(enum guard_outcome o)
 {
-	static const char *const words[] = { "accepted", "observed", "tentative", "refused", "neutral", "silent",
-					     "cancelled" };
+	static const char *const words[] = { "accepted", "observed", "tentative", "refused",
+					     "neutral",  "silent",   "cancelled" };
 
 	return words[o];
 }
@@ -325,9 +344,18 @@ bool guard_pong(struct guard *g, const struct addr *client, const struct addr *l
 	return true;
 }
 
-void guard_heard(struct guard *g, const struct addr *client, tstamp now)
+bool guard_heard(struct guard *g, const struct addr *client, tstamp now)
 {
+	if (ratelimit_load(g->guesses, client, now) >= 1000)
+		return false;
 	reach_pong(g->reach, guard_flow(g, client), client, now / PING_SLOT, g->policy.echo_validity, now);
+	return true;
+}
+
+void guard_missed(struct guard *g, const struct addr *client, tstamp now)
+{
+	g->pongs_wrong++;
+	ratelimit_charge(g->guesses, client, 1, now);
 }
 
 void guard_echo(struct guard *g, const struct addr *client, const struct addr *listener, tstamp now,
@@ -347,6 +375,13 @@ bool guard_knows(const struct guard *g, const struct addr *client, tstamp now)
 	struct reach_view v = reach_find(g->reach, guard_flow(g, client), g->policy.echo_validity, now);
 
 	return v.state != REACH_NONE || v.home;
+}
+
+bool guard_reaches(const struct guard *g, const struct addr *client, tstamp now)
+{
+	struct reach_view v = reach_find(g->reach, guard_flow(g, client), g->policy.echo_validity, now);
+
+	return v.state != REACH_NONE || (v.home && v.shown);
 }
 
 bool guard_may_reply(struct guard *g, const struct addr *client, tstamp now)

@@ -22,17 +22,17 @@ struct guard;
 /* All the guard ever learns of a request. Views are only read during the call. */
 struct guard_request {
 	struct addr client, listener;
-	uint8_t server;    /* place in the policy */
-	bool confirmable;  /* the client will send it again by itself */
-	bool has_oscore;   /* carries an OSCORE option */
-	bool trackable;    /* kid and Partial IV are readable (RFC 8613 §6.1) */
-	bool handshake;    /* EDHOC or a token: costs the device a key exchange */
-	bool follow_up;    /* asks for a later outer block (Block2, NUM > 0) of an OSCORE response */
-	bool replayable;   /* Request-Hash: anybody who saw it can send it again */
-	bool authenticated; /* one of our own OSCORE layers came off (not built yet: always false) */
+	uint8_t server;                /* place in the policy */
+	bool confirmable;              /* the client will send it again by itself */
+	bool has_oscore;               /* carries an OSCORE option */
+	bool trackable;                /* kid and Partial IV are readable (RFC 8613 §6.1) */
+	bool handshake;                /* EDHOC or a token: costs the device a key exchange */
+	bool follow_up;                /* asks for a later outer block (Block2, NUM > 0) of an OSCORE response */
+	bool replayable;               /* Request-Hash: anybody who saw it can send it again */
+	bool authenticated;            /* one of our own OSCORE layers came off (not built yet: always false) */
 	struct bytes kid, kid_context; /* kid_context.ptr NULL: absent, which differs from empty */
 	uint64_t piv;
-	struct bytes echo; /* outer Echo; ptr NULL: absent */
+	struct bytes echo;           /* outer Echo; ptr NULL: absent */
 	uint64_t endpoint, relation; /* guard_identify's */
 };
 
@@ -77,8 +77,13 @@ bool guard_report(struct guard *g, struct guard_ticket t, enum guard_outcome out
 /* A RST from a client that matches nothing else. True: it answers a ping. *again: send a second ping to be sure. */
 bool guard_pong(struct guard *g, const struct addr *client, const struct addr *listener, uint16_t mid, bool *again,
 		tstamp now);
-/* The client acknowledged a CON of ours whose Message ID was random: as good as an answered ping. */
-void guard_heard(struct guard *g, const struct addr *client, tstamp now);
+/*
+ * The client acknowledged a CON of ours whose Message ID was random: as good as an answered ping. False: its prefix has guessed
+ * too often, and proves nothing for a while.
+ */
+bool guard_heard(struct guard *g, const struct addr *client, tstamp now);
+/* An acknowledgement of nothing: a guess, perhaps. */
+void guard_missed(struct guard *g, const struct addr *client, tstamp now);
 uint16_t guard_ping(struct guard *g, const struct addr *client, const struct addr *listener, tstamp now);
 void guard_echo(struct guard *g, const struct addr *client, const struct addr *listener, tstamp now,
 		uint8_t out[ECHO_LEN]);
@@ -87,6 +92,8 @@ enum echo_result guard_echo_origin(const struct guard *g, const struct guard_req
 
 /* Return-routability of an endpoint was shown within the Echo validity, or a relation lives there. */
 bool guard_knows(const struct guard *g, const struct addr *client, tstamp now);
+/* As guard_knows, but a relation counts only where return-routability was shown once: any amount may go there (I3). */
+bool guard_reaches(const struct guard *g, const struct addr *client, tstamp now);
 /* May one more reply go to the client's prefix? Charged. */
 bool guard_may_reply(struct guard *g, const struct addr *client, tstamp now);
 /* A keyed hash of an endpoint, for flows and indexes; never 0. */
@@ -101,10 +108,10 @@ struct guard_client {
 	enum standing standing;
 	bool doubted;
 	uint8_t kid_len, kid[RELATION_KID];
-	uint64_t highest; /* accepted Partial IV */
+	uint64_t highest;          /* accepted Partial IV */
 	unsigned settled, success; /* of the last 64; percent */
-	uint64_t idle;    /* ns */
-	unsigned fill;    /* of its bucket, permille */
+	uint64_t idle;             /* ns */
+	unsigned fill;             /* of its bucket, permille */
 };
 /* Iterates: start with *place = 0; false at the end. */
 bool guard_view_client(const struct guard *g, uint32_t *place, struct guard_client *out, tstamp now);

@@ -138,11 +138,14 @@ void inflight_close(struct inflight *f, struct guard_ticket t)
 	f->count--;
 }
 
-bool inflight_has(const struct inflight *f, uint64_t relation, uint64_t piv)
+bool inflight_has(const struct inflight *f, uint64_t relation, uint64_t piv, uint64_t endpoint)
 {
-	for (uint32_t i = *chain(f, relation, piv); i != NONE; i = f->places[i].next)
-		if (f->places[i].rq.relation == relation && f->places[i].rq.piv == piv)
+	for (uint32_t i = *chain(f, relation, piv); i != NONE; i = f->places[i].next) {
+		const struct inflight_request *rq = &f->places[i].rq;
+
+		if (rq->relation == relation && rq->piv == piv && (!endpoint || rq->endpoint == endpoint))
 			return true;
+	}
 	return false;
 }
 

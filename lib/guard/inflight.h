@@ -16,15 +16,16 @@ struct inflight_request {
 	uint64_t piv;
 	tstamp since;
 	uint8_t server;
-	uint8_t kind;       /* enum budget_kind */
-	uint8_t lane;       /* enum lane: whose budget paid */
-	bool proven;        /* return-routability was shown for this very request */
-	bool charged;       /* a stranger's budget paid */
-	bool queued;         /* goes through the newcomers' queue */
-	bool waiting;        /* still in it */
-	bool probation;     /* let through although suspicious: its endpoint was made wary */
-	bool replayable;    /* Request-Hash: success earns nothing */
-	bool follow_up;     /* a later outer block: books nothing */
+	uint8_t kind;    /* enum budget_kind */
+	uint8_t lane;    /* enum lane: whose budget paid */
+	bool proven;     /* return-routability was shown for this very request */
+	bool echo;       /* by an Echo of its own: a spoofer's pings are answered by the true client */
+	bool charged;    /* a stranger's budget paid */
+	bool queued;     /* goes through the newcomers' queue */
+	bool waiting;    /* still in it */
+	bool probation;  /* let through although suspicious: its endpoint was made wary */
+	bool replayable; /* Request-Hash: success earns nothing */
+	bool follow_up;  /* a later outer block: books nothing */
 	uint8_t kid_len, kid[RELATION_KID];
 };
 
@@ -38,8 +39,8 @@ size_t inflight_memory(uint32_t capacity);
 struct guard_ticket inflight_open(struct inflight *f, const struct inflight_request *rq);
 struct inflight_request *inflight_get(struct inflight *f, struct guard_ticket t); /* NULL: settled already */
 void inflight_close(struct inflight *f, struct guard_ticket t);
-/* A request of this relation with this Partial IV is under way. */
-bool inflight_has(const struct inflight *f, uint64_t relation, uint64_t piv);
+/* A request of this relation with this Partial IV is under way, from `endpoint`; 0: from any. */
+bool inflight_has(const struct inflight *f, uint64_t relation, uint64_t piv, uint64_t endpoint);
 /* What waited in the newcomers' queue goes to the device now. */
 void inflight_launch(struct inflight *f, struct guard_ticket t);
 /* A handshake with this server is under way; a waiting one does not count. */

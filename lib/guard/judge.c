@@ -8,9 +8,9 @@ struct bench {
 	struct reach_view reach;
 	struct relation *relation; /* NULL: none, or no OSCORE identity */
 	uint64_t endpoint, key;
-	enum echo_result echo;     /* FOREIGN also when there is none */
+	enum echo_result echo; /* FOREIGN also when there is none */
 	bool echo_valid, at_home;
-	bool proven;               /* by Echo or pings, and nobody spoofs the endpoint */
+	bool proven; /* by Echo or pings, and nobody spoofs the endpoint */
 	enum seq_finding finding;
 	enum budget_kind kind;
 	tstamp now;
@@ -29,7 +29,8 @@ static void take_proof(struct guard *g, struct bench *b)
 	b->reach = reach_find(g->reach, b->endpoint, g->policy.echo_validity, b->now);
 	b->echo = ECHO_FOREIGN;
 	if (rq->echo.ptr) {
-		b->echo = echo_check(&g->echo_key, &rq->client, &rq->listener, rq->echo, g->policy.echo_validity, b->now);
+		b->echo =
+			echo_check(&g->echo_key, &rq->client, &rq->listener, rq->echo, g->policy.echo_validity, b->now);
 		b->echo_valid = b->echo == ECHO_VALID;
 		if (b->echo_valid)
 			reach_echo(g->reach, b->endpoint, &rq->client, b->now);
@@ -62,13 +63,27 @@ static struct verdict forward(struct guard *g, const struct bench *b, struct ver
 {
 	const struct guard_request *rq = b->rq;
 	struct inflight_request in = {
-		.client = rq->client, .endpoint = b->endpoint, .relation = b->key, .piv = rq->piv, .since = b->now,
-		.server = rq->server, .kind = (uint8_t)b->kind, .lane = (uint8_t)v.lane, .proven = b->proven,
-		.charged = charged, .queued = v.action == VERDICT_QUEUE, .waiting = v.action == VERDICT_QUEUE, .probation = probation,
-		.replayable = rq->replayable, .follow_up = rq->follow_up, .kid_len = (uint8_t)rq->kid.len,
+		.client = rq->client,
+		.endpoint = b->endpoint,
+		.relation = b->key,
+		.piv = rq->piv,
+		.since = b->now,
+		.server = rq->server,
+		.kind = (uint8_t)b->kind,
+		.lane = (uint8_t)v.lane,
+		.proven = b->proven,
+		.echo = b->echo_valid,
+		.charged = charged,
+		.queued = v.action == VERDICT_QUEUE,
+		.waiting = v.action == VERDICT_QUEUE,
+		.probation = probation,
+		.replayable = rq->replayable,
+		.follow_up = rq->follow_up,
+		.kid_len = (uint8_t)rq->kid.len,
 	};
 
-	memcpy(in.kid, rq->kid.ptr ? rq->kid.ptr : (const uint8_t *)"", rq->kid.len < RELATION_KID ? rq->kid.len : RELATION_KID);
+	memcpy(in.kid, rq->kid.ptr ? rq->kid.ptr : (const uint8_t *)"",
+	       rq->kid.len < RELATION_KID ? rq->kid.len : RELATION_KID);
 	v.proven = b->proven || b->at_home;
 	v.ticket = inflight_open(g->inflight, &in);
 	if (v.ticket.generation == 0)
@@ -120,8 +135,8 @@ static struct verdict refusal(const struct bench *b, enum verdict_action action,
 	return v;
 }
 
-static struct verdict refuse(struct guard *g, const struct bench *b, enum verdict_action action, enum verdict_reason reason,
-			     uint32_t retry_after_s)
+static struct verdict refuse(struct guard *g, const struct bench *b, enum verdict_action action,
+			     enum verdict_reason reason, uint32_t retry_after_s)
 {
 	return refusal(b, may_reply(g, b) ? action : VERDICT_DROP, reason, retry_after_s);
 }
@@ -210,7 +225,8 @@ static struct verdict judge_proven(struct guard *g, const struct bench *b)
 static struct verdict judge_odd(struct guard *g, const struct bench *b, enum verdict_reason reason)
 {
 	if (b->echo_valid)
-		return b->relation ? spend_own(g, b, say(VERDICT_FORWARD, REASON_MOVED, LANE_MOVED)) : judge_proven(g, b);
+		return b->relation ? spend_own(g, b, say(VERDICT_FORWARD, REASON_MOVED, LANE_MOVED))
+				   : judge_proven(g, b);
 	if (ratelimit_load(g->replies.sketch, &b->rq->client, b->now) > 500)
 		return say(VERDICT_DROP, reason, LANE_UNKNOWN);
 	if (b->rq->echo.ptr)
@@ -245,6 +261,10 @@ static struct verdict judge_doubted(struct guard *g, const struct bench *b)
 
 	if (!b->echo_valid && !is_near(g, b))
 		return judge_odd(g, b, REASON_DOUBTED);
+	/* a spoofer's pings are answered by the true client: of such tries there are no more than of moved relations */
+	if (!b->echo_valid && b->reach.state != REACH_NONE &&
+	    !bucket_take(&b->server->moved, GUARD_MOVED, GUARD_MOVED_MAX, 1, b->now))
+		return refuse(g, b, VERDICT_THROTTLE, REASON_DOUBTED, 1);
 	if (b->echo_valid || b->reach.state != REACH_NONE) {
 		reach_spend(g->reach, b->endpoint); /* an Echo, too, must not prove the spoofer's next one */
 		return spend_own(g, b, say(VERDICT_FORWARD, REASON_DOUBTED, LANE_MOVED));
@@ -294,8 +314,9 @@ static struct verdict judge_relation(struct guard *g, const struct bench *b)
 		return judge_doubted(g, b);
 	if (b->reach.wary && !b->echo_valid && !is_near(g, b))
 		return judge_odd(g, b, REASON_SEQ_FAR);
-	return spend_own(g, b, say(VERDICT_FORWARD, trusted ? REASON_TRUSTED : REASON_TENTATIVE,
-				   trusted ? LANE_TRUSTED : LANE_MOVED));
+	return spend_own(
+		g, b,
+		say(VERDICT_FORWARD, trusted ? REASON_TRUSTED : REASON_TENTATIVE, trusted ? LANE_TRUSTED : LANE_MOVED));
 }
 
 static struct verdict judge_stranger(struct guard *g, const struct bench *b)
@@ -317,7 +338,9 @@ static bool is_reused(const struct guard *g, const struct bench *b)
 {
 	if (!b->rq->trackable || b->rq->replayable)
 		return false;
-	return b->finding == SEQ_REUSED || b->finding == SEQ_OLD || inflight_has(g->inflight, b->key, b->rq->piv);
+	/* at home only its own counts: who forges the next number elsewhere must not take it from its owner */
+	return b->finding == SEQ_REUSED || b->finding == SEQ_OLD ||
+	       inflight_has(g->inflight, b->key, b->rq->piv, b->at_home ? b->endpoint : 0);
 }
 
 /*
@@ -326,8 +349,8 @@ static bool is_reused(const struct guard *g, const struct bench *b)
  */
 static bool is_follow_up(const struct guard *g, const struct bench *b)
 {
-	return b->rq->follow_up && b->relation && b->at_home && b->finding == SEQ_REUSED && is_near(g, b) &&
-	       !relation_doubted(b->relation, b->now) && !b->reach.wary;
+	return b->rq->follow_up && b->kind == BUDGET_REQUEST && b->relation && b->at_home && b->finding == SEQ_REUSED &&
+	       is_near(g, b) && !relation_doubted(b->relation, b->now) && !b->reach.wary;
 }
 
 static struct verdict judge_exemptions(struct guard *g, struct bench *b)
@@ -338,9 +361,10 @@ static struct verdict judge_exemptions(struct guard *g, struct bench *b)
 		return spend_own(g, b, say(VERDICT_FORWARD, REASON_FOLLOW_UP, LANE_MOVED));
 	/* A captured replay is dropped: an unprotected refusal would beat the true answer to its client. */
 	if (is_reused(g, b))
-		return b->proven ? refuse(g, b, VERDICT_REJECT, REASON_SEQ_REUSED, 0) :
-				   say(VERDICT_DROP, REASON_SEQ_REUSED, LANE_UNKNOWN);
-	return b->relation ? judge_relation(g, b) : judge_stranger(g, b);
+		return b->proven ? refuse(g, b, VERDICT_REJECT, REASON_SEQ_REUSED, 0)
+				 : say(VERDICT_DROP, REASON_SEQ_REUSED, LANE_UNKNOWN);
+	/* A key exchange has no standing yet, whoever asks for it, and costs what it costs. */
+	return b->relation && b->kind == BUDGET_REQUEST ? judge_relation(g, b) : judge_stranger(g, b);
 }
 
 static struct verdict judge_open(struct guard *g, struct bench *b)
@@ -360,8 +384,11 @@ static struct verdict judge_throttle(struct guard *g, struct bench *b)
 
 struct verdict judge_request(struct guard *g, const struct guard_request *rq, tstamp now)
 {
-	struct bench b = { .rq = rq, .policy = &g->policy.servers[rq->server], .server = &g->servers[rq->server],
-			   .kind = rq->handshake ? BUDGET_HANDSHAKE : BUDGET_REQUEST, .now = now };
+	struct bench b = { .rq = rq,
+			   .policy = &g->policy.servers[rq->server],
+			   .server = &g->servers[rq->server],
+			   .kind = rq->handshake ? BUDGET_HANDSHAKE : BUDGET_REQUEST,
+			   .now = now };
 
 	switch (b.policy->mode) {
 	case MODE_OPEN: return judge_open(g, &b);

@@ -264,6 +264,23 @@ struct dgram *linksched_overdue(struct linksched *q, uint64_t wait, tstamp now)
 	return oldest;
 }
 
+struct dgram *linksched_withdraw(struct linksched *q, const struct addr *to)
+{
+	for (unsigned i = 0; i < LANE_COUNT; i++) {
+		struct lane_queue *l = &q->lanes[i];
+
+		for (struct list *n = l->queue.next; n != &l->queue; n = n->next) {
+			struct dgram *d = dgram_of(n);
+
+			if (!addr_equal(&d->to.remote, to))
+				continue;
+			linksched_remove(q, d);
+			return d;
+		}
+	}
+	return NULL;
+}
+
 tstamp linksched_next(const struct linksched *q, tstamp now)
 {
 	bool entitled;

@@ -33,6 +33,8 @@ struct dgram *linksched_pop(struct linksched *q, tstamp now);
 void linksched_remove(struct linksched *q, struct dgram *d); /* takes a queued datagram out again */
 /* The oldest queued datagram that has waited longer than `wait`, taken out; NULL: none. */
 struct dgram *linksched_overdue(struct linksched *q, uint64_t wait, tstamp now);
+/* A datagram that waits for this address, taken out; NULL: none. */
+struct dgram *linksched_withdraw(struct linksched *q, const struct addr *to);
 tstamp linksched_next(const struct linksched *q, tstamp now); /* when pop could succeed; NEVER: empty */
 /* Nanoseconds a datagram of `len` bytes pushed to `lane` now would wait, estimated from bytes queued before it. */
 uint64_t linksched_estimate(const struct linksched *q, unsigned lane, size_t len, tstamp now);

@@ -8,7 +8,7 @@ struct record {
 	uint64_t slot;
 	struct addr endpoint;
 	uint8_t state;
-	bool echo, home;
+	bool echo, home, shown;
 };
 
 /* Keys stand together: looking one up in vain touches one cache line. */
@@ -95,7 +95,11 @@ static struct record *claim(struct reach *r, uint64_t key, const struct addr *en
 
 static struct reach_view view(const struct record *rec, uint64_t validity, tstamp now)
 {
-	struct reach_view v = { .endpoint = rec->endpoint, .echo = rec->echo, .home = rec->home, .proven = rec->proven };
+	struct reach_view v = { .endpoint = rec->endpoint,
+				.echo = rec->echo,
+				.home = rec->home,
+				.shown = rec->shown,
+				.proven = rec->proven };
 
 	v.wary = !tstamp_reached(rec->wary_until, now);
 	if (rec->state != REACH_NONE && tstamp_since(rec->proven, now) <= validity)
@@ -116,15 +120,16 @@ void reach_echo(struct reach *r, uint64_t key, const struct addr *endpoint, tsta
 
 	rec->state = REACH_PROVEN;
 	rec->proven = now;
-	rec->echo = true;
+	rec->echo = rec->shown = true;
 }
 
-enum reach_state reach_pong(struct reach *r, uint64_t key, const struct addr *endpoint, uint64_t slot, uint64_t validity,
-			    tstamp now)
+enum reach_state reach_pong(struct reach *r, uint64_t key, const struct addr *endpoint, uint64_t slot,
+			    uint64_t validity, tstamp now)
 {
 	struct record *rec = claim(r, key, endpoint, now);
 	bool fresh = rec->state != REACH_NONE && tstamp_since(rec->proven, now) <= validity;
 
+	rec->shown = true;
 	if (!fresh) {
 		rec->state = REACH_ONCE;
 		rec->slot = slot;

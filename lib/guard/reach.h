@@ -19,9 +19,10 @@ enum reach_state {
 struct reach_view {
 	struct addr endpoint;
 	enum reach_state state;
-	bool echo;   /* has shown an Echo before: 4.01 with Echo serves it */
-	bool home;   /* a relation lives here */
-	bool wary;   /* somebody seems to spoof this endpoint: only Echo counts */
+	bool echo;  /* has shown an Echo before: 4.01 with Echo serves it */
+	bool home;  /* a relation lives here */
+	bool shown; /* return-routability was shown here once, however long ago */
+	bool wary;  /* somebody seems to spoof this endpoint: only Echo counts */
 	tstamp proven;
 };
 
@@ -35,11 +36,11 @@ void reach_prefetch(const struct reach *r, uint64_t key);
 
 void reach_echo(struct reach *r, uint64_t key, const struct addr *endpoint, tstamp now);
 /* A ping of `slot` was answered; two slots at least half a second apart within `validity` make a proof. */
-enum reach_state reach_pong(struct reach *r, uint64_t key, const struct addr *endpoint, uint64_t slot, uint64_t validity,
-			    tstamp now);
+enum reach_state reach_pong(struct reach *r, uint64_t key, const struct addr *endpoint, uint64_t slot,
+			    uint64_t validity, tstamp now);
 void reach_home(struct reach *r, uint64_t key, const struct addr *endpoint, tstamp now);
 void reach_wary(struct reach *r, uint64_t key, tstamp until); /* only marks what is known; 0 ends it */
-void reach_spend(struct reach *r, uint64_t key);  /* the proof was used up; home and wary stay */
+void reach_spend(struct reach *r, uint64_t key);              /* the proof was used up; home and wary stay */
 void reach_forget(struct reach *r, uint64_t key);
 unsigned reach_forget_host(struct reach *r, const struct addr *host); /* any port; returns how many */
 /* Calls each() for every record of that host. */

@@ -72,13 +72,14 @@ static void accept(struct guard *g, const struct inflight_request *in, tstamp no
 
 static void refuse(struct guard *g, const struct inflight_request *in, tstamp now)
 {
-	struct relation *rel = in->relation ? reputation_find(g->reputation, in->relation, g->policy.lifetime, now) : NULL;
+	struct relation *rel =
+		in->relation ? reputation_find(g->reputation, in->relation, g->policy.lifetime, now) : NULL;
 	bool at_home = rel && rel->endpoint == in->endpoint;
 
 	if (at_home && !in->probation) {
-		if (in->proven)
+		if (in->echo)
 			relation_book(rel, false);
-		apply(g, rel, in->proven ? EVENT_REFUSED_PROVEN : EVENT_REFUSED_UNPROVEN, now);
+		apply(g, rel, in->echo ? EVENT_REFUSED_PROVEN : EVENT_REFUSED_UNPROVEN, now);
 	} else if (in->proven && !at_home) {
 		/* reachable -> unknown: the proof is spent, and the next one counts only after a while */
 		reach_spend(g->reach, in->endpoint);

@@ -45,7 +45,7 @@ struct proxy {
 	struct list outbox;  /* may go at once: towards clients, and to devices of mode open */
 	struct dgram *last;  /* given out by proxy_transmit, free at the next call */
 	struct proxy_ping pings[PROXY_PINGS];
-	tstamp next_ping;
+	tstamp next_ping, next_hold; /* when the first of them is due, or earlier */
 	struct proxy_hold holds[PROXY_HOLDS];
 	uint16_t down_mids[1024]; /* by client flow */
 	struct proxy_tap tap;

@@ -64,7 +64,7 @@ struct proxy *proxy_create(const struct proxy_config *cfg, const uint8_t secret[
 	p->cfg = *cfg;
 	count_places(&p->cfg);
 	p->rng = rng;
-	p->next_ping = TSTAMP_NEVER;
+	p->next_ping = p->next_hold = TSTAMP_NEVER;
 	list_init(&p->outbox);
 	for (unsigned i = 0; i < POLICY_SERVERS; i++)
 		mid_init(&p->mids[i], (uint16_t)rng_u64(rng));
@@ -127,6 +127,8 @@ static void client_empty(struct proxy *p, const struct path *from, const struct 
 	} else if (x && m->type == MSG_ACK) {
 		if (reply_acknowledged(p, x, now))
 			ending_drop(p, x, OUTCOME_NEUTRAL, now);
+	} else if (m->type == MSG_ACK) {
+		guard_missed(p->guard, &from->remote, now);
 	} else if (m->type == MSG_RESET) {
 		if (guard_pong(p->guard, &from->remote, &from->local, m->mid, &again, now)) {
 			release_held(p, from, now);
@@ -271,7 +273,7 @@ struct bytes proxy_transmit(struct proxy *p, struct path *to, tstamp now)
 
 tstamp proxy_next_expiry(const struct proxy *p, tstamp now)
 {
-	tstamp next = tstamp_min(exchange_next_expiry(&p->exchanges), p->next_ping);
+	tstamp next = tstamp_min(exchange_next_expiry(&p->exchanges), tstamp_min(p->next_ping, p->next_hold));
 
 	for (unsigned i = 0; i < POLICY_LINKS; i++)
 		if (p->cfg.links[i].name[0])
@@ -321,6 +323,7 @@ void proxy_expire(struct proxy *p, tstamp now)
 	while ((x = exchange_expired(&p->exchanges, now)))
 		exchange_timer(p, x, now);
 	reply_pings_due(p, now);
+	request_holds_due(p, now);
 	while (guard_admit(p->guard, &ref, now)) {
 		x = exchange_by_ref(&p->exchanges, ref);
 		if (x && x->state == EXCHANGE_WAITING)
@@ -332,6 +335,16 @@ static bool keeps_server(const struct proxy *p, const struct proxy_config *cfg, 
 {
 	return cfg->policy.servers[i].present && addr_equal(&p->cfg.servers[i].address, &cfg->servers[i].address) &&
 	       p->cfg.policy.servers[i].link == cfg->policy.servers[i].link;
+}
+
+/* What still waits for a server that goes or moves: acknowledgements and resets, which belong to no exchange. */
+static void forget_queued(struct proxy *p, uint8_t server)
+{
+	struct linksched *link = p->links[p->cfg.policy.servers[server].link];
+	struct dgram *d;
+
+	while ((d = linksched_withdraw(link, &p->cfg.servers[server].address)))
+		dgram_give(&p->pool, d);
 }
 
 void proxy_reconfigure(struct proxy *p, const struct proxy_config *cfg, tstamp now)
@@ -347,6 +360,9 @@ void proxy_reconfigure(struct proxy *p, const struct proxy_config *cfg, tstamp n
 		if (x && !keeps_server(p, cfg, x->server))
 			ending_drop(p, x, OUTCOME_CANCELLED, now);
 	}
+	for (uint8_t i = 0; i < p->cfg.places; i++)
+		if (p->cfg.policy.servers[i].present && !keeps_server(p, cfg, i))
+			forget_queued(p, i);
 	guard_retune(p->guard, &cfg->policy, now);
 	p->cfg = *cfg;
 	count_places(&p->cfg);

@@ -6,7 +6,7 @@ static const struct retransmit_params client_params = { .ack_timeout = 2 * TSTAM
 
 #define DEFAULT_MAX_AGE 60 /* RFC 7252 §5.10.5: not written */
 #define PING_FRAME      (4 + PROXY_FRAME)
-#define CON_EVERY       8  /* notifications: at most so many unacknowledged ones in a row */
+#define CON_EVERY       8 /* notifications: at most so many unacknowledged ones in a row */
 
 static uint16_t next_mid(struct proxy *p, uint64_t flow)
 {
@@ -187,8 +187,17 @@ static void begin_for(struct proxy *p, struct exchange *x, uint8_t code, bool co
 	/* that of a CON is random: its acknowledgement proves return-routability as a pong does */
 	if (!piggyback)
 		mid = confirmable ? (uint16_t)rng_u64(p->rng) : next_mid(p, x->flow);
-	msgbuf_begin(b, d->buf, DGRAM_MAX, piggyback ? MSG_ACK : confirmable ? MSG_CON : MSG_NON, code, mid,
-		     exchange_client_token(x));
+	msgbuf_begin(b, d->buf, DGRAM_MAX,
+		     piggyback     ? MSG_ACK
+		     : confirmable ? MSG_CON
+				   : MSG_NON,
+		     code, mid, exchange_client_token(x));
+}
+
+/* A CON of ours that the client has not acknowledged: there is one at a time (NSTART), and what comes meanwhile is NON. */
+static bool awaits_ack(const struct exchange *x)
+{
+	return x->down && x->client_at != TSTAMP_NEVER;
 }
 
 static bool is_confirmable(const struct dgram *d)
@@ -215,8 +224,10 @@ static void count_answer(struct proxy *p, const struct exchange *x, uint8_t code
 
 static void deliver(struct proxy *p, struct exchange *x, struct dgram *d, tstamp now)
 {
-	if ((d->buf[0] >> 4 & 3) != MSG_ACK) /* what the client may acknowledge or reset */
+	if ((d->buf[0] >> 4 & 3) != MSG_ACK && !awaits_ack(x)) { /* what the client may acknowledge or reset */
 		exchange_set_down_mid(&p->exchanges, x, (uint16_t)(d->buf[2] << 8 | d->buf[3]));
+		x->unacknowledged = false;
+	}
 	if (x->dedup) {
 		/* a second copy of the request is answered with the same bytes (RFC 7252 §4.2) */
 		dedup_answer(p->dedup, x->dedup, dgram_bytes(d));
@@ -234,7 +245,7 @@ static void deliver(struct proxy *p, struct exchange *x, struct dgram *d, tstamp
 /* What an unproven address may get: small, and three times what came from it (I3). */
 static bool may_amplify(const struct proxy *p, const struct exchange *x, size_t len, tstamp now)
 {
-	if (x->proven || x->listening || guard_knows(p->guard, &x->client.remote, now))
+	if (x->proven || x->listening || guard_reaches(p->guard, &x->client.remote, now))
 		return true;
 	return len <= PROXY_UNPROVEN && x->bytes_out + len + PROXY_FRAME <= 3 * x->bytes_in;
 }
@@ -272,13 +283,17 @@ static void hold(struct proxy *p, struct exchange *x, struct dgram *d, tstamp no
 
 static void deliver_or_hold(struct proxy *p, struct exchange *x, struct dgram *d, struct bytes end, tstamp now)
 {
-	reply_discard(p, x);
+	bool may;
+
 	if (end.len == 0) {
 		dgram_give(&p->pool, d);
 		return;
 	}
 	d->len = (uint16_t)end.len;
-	if (may_amplify(p, x, d->len, now))
+	may = may_amplify(p, x, d->len, now);
+	if (!may || is_confirmable(d) || !awaits_ack(x))
+		reply_discard(p, x);
+	if (may)
 		deliver(p, x, d, now);
 	else
 		hold(p, x, d, now);
@@ -306,6 +321,8 @@ static bool wants_con(const struct proxy *p, struct exchange *x, bool confirmabl
 {
 	if (x->state != EXCHANGE_OBSERVING)
 		return x->acked && x->proven; /* separate response to a CON */
+	if (awaits_ack(x))
+		return false;
 	if (!confirmable && ++x->notified < CON_EVERY && may_amplify(p, x, DGRAM_MAX, now))
 		return false;
 	x->notified = 0;
@@ -356,8 +373,7 @@ bool reply_acknowledged(struct proxy *p, struct exchange *x, tstamp now)
 	if (!x->unacknowledged)
 		return false;
 	x->unacknowledged = false;
-	x->listening = true;
-	guard_heard(p->guard, &x->client.remote, now);
+	x->listening |= guard_heard(p->guard, &x->client.remote, now);
 	if (x->client_at != TSTAMP_NEVER)
 		reply_discard(p, x);
 	exchange_arm(&p->exchanges, x);

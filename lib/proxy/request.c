@@ -8,10 +8,20 @@
 
 #define HOP_LIMIT_DEFAULT 16 /* RFC 8768 §3 */
 
-static uint64_t dedup_key(uint64_t flow, const struct path *from, uint16_t mid)
-{
-	uint64_t h = (flow ^ ((uint64_t)mid << 16 | from->local.port)) * 0x9e3779b97f4a7c15ULL;
+/* application/edhoc+cbor-seq and application/cid-edhoc+cbor-seq (RFC 9528 §10.9) */
+#define FORMAT_EDHOC     64
+#define FORMAT_CID_EDHOC 65
 
+/*
+ * A duplicate has the same token, too: otherwise who forges a client's address could use up its next Message IDs, and a client that
+ * restarted would be given the answers to its former self.
+ */
+static uint64_t dedup_key(uint64_t flow, const struct path *from, const struct msg *m)
+{
+	uint64_t h = (flow ^ ((uint64_t)m->mid << 16 | from->local.port)) * 0x9e3779b97f4a7c15ULL;
+
+	for (size_t i = 0; i < m->token.len; i++)
+		h = (h ^ m->token.ptr[i]) * 0x100000001b3ULL;
 	h ^= h >> 29;
 	return h ? h : 1;
 }
@@ -19,7 +29,8 @@ static uint64_t dedup_key(uint64_t flow, const struct path *from, uint16_t mid)
 /* Each copy of a request may ask for three times its size again while its address is unproven (I3). */
 static bool may_repeat(const struct proxy *p, const struct request *rq, size_t answer, tstamp now)
 {
-	return answer + PROXY_FRAME <= 3 * (rq->datagram.len + PROXY_FRAME) || guard_knows(p->guard, &rq->from->remote, now);
+	return answer + PROXY_FRAME <= 3 * (rq->datagram.len + PROXY_FRAME) ||
+	       guard_reaches(p->guard, &rq->from->remote, now);
 }
 
 /* A client that repeats itself is answered as before, or hears that we are at it (RFC 7252 §4.2). */
@@ -94,7 +105,7 @@ static bool is_handshake(const struct request *rq)
 {
 	const struct request_view *v = &rq->view;
 
-	if (v->edhoc)
+	if (v->edhoc || v->content_format == FORMAT_EDHOC || v->content_format == FORMAT_CID_EDHOC)
 		return true;
 	return !v->oscore.ptr && rq->msg->code == MSG_POST &&
 	       (target_path_is(&rq->target, v, ".well-known/edhoc") || target_path_is(&rq->target, v, "authz-info"));
@@ -106,9 +117,15 @@ static void gather_facts(struct request *rq)
 	struct guard_request *f = &rq->facts;
 
 	*f = (struct guard_request){
-		.client = rq->from->remote, .listener = rq->from->local, .server = rq->target.server,
-		.confirmable = rq->msg->type == MSG_CON, .has_oscore = v->oscore.ptr != NULL, .echo = v->echo,
-		.replayable = v->request_hash, .handshake = is_handshake(rq), .endpoint = rq->flow,
+		.client = rq->from->remote,
+		.listener = rq->from->local,
+		.server = rq->target.server,
+		.confirmable = rq->msg->type == MSG_CON,
+		.has_oscore = v->oscore.ptr != NULL,
+		.echo = v->echo,
+		.replayable = v->request_hash,
+		.handshake = is_handshake(rq),
+		.endpoint = rq->flow,
 	};
 	if (f->has_oscore)
 		f->trackable = classify_oscore(v->oscore, &f->kid, &f->kid_context, &f->piv);
@@ -168,6 +185,14 @@ static void take_over_observation(struct proxy *p, struct exchange *x, const str
 	ending_drop(p, old, OUTCOME_NEUTRAL, now);
 }
 
+/* Who proved nothing may take half of the places: forged registrations, which last a day, must leave some. */
+static uint32_t observers_max(const struct proxy *p, const struct exchange *x)
+{
+	uint32_t max = p->cfg.servers[x->server].observe_max;
+
+	return x->proven ? max : (max + 1) / 2;
+}
+
 static struct target_edits edits(const struct proxy *p, struct exchange *x, const struct request *rq, tstamp now)
 {
 	const struct request_view *v = &rq->view;
@@ -177,7 +202,7 @@ static struct target_edits edits(const struct proxy *p, struct exchange *x, cons
 	e.drop_echo = v->echo.ptr && guard_echo_origin(p->guard, &rq->facts, now) != ECHO_FOREIGN;
 	if (v->hop_limit == 0 && (rq->target.by_proxy_uri || rq->target.by_proxy_scheme))
 		e.hop_limit = HOP_LIMIT_DEFAULT;
-	if (x->observe && p->exchanges.observing[x->server] >= p->cfg.servers[x->server].observe_max) {
+	if (x->observe && p->exchanges.observing[x->server] >= observers_max(p, x)) {
 		e.drop_observe = true; /* answered, but not observed */
 		x->observe = false;
 	}
@@ -214,8 +239,10 @@ static void remember(struct proxy *p, const struct request *rq, struct exchange 
 {
 	const struct retransmit_params defaults = { .ack_timeout = 2 * TSTAMP_S, .max_retransmit = 4 };
 
-	dedup_open(p->dedup, rq->dedup, exchange_ref(&p->exchanges, x),
-		   tstamp_add(now, retransmit_exchange_lifetime(&defaults)));
+	uint64_t lifetime = x->client_type == MSG_CON ? retransmit_exchange_lifetime(&defaults)
+						      : retransmit_non_lifetime(&defaults);
+
+	dedup_open(p->dedup, rq->dedup, exchange_ref(&p->exchanges, x), tstamp_add(now, lifetime));
 	if (x->client_type == MSG_CON && x->proven)
 		x->ack_at = tstamp_add(now, PROXY_ACK_DELAY);
 }
@@ -251,17 +278,32 @@ static void queue(struct proxy *p, const struct request *rq, const struct verdic
 		ending_unavailable(p, loser, FAULT_NO_ROOM, now);
 }
 
+void request_holds_due(struct proxy *p, tstamp now)
+{
+	if (!tstamp_reached(p->next_hold, now))
+		return;
+	p->next_hold = TSTAMP_NEVER;
+	for (unsigned i = 0; i < PROXY_HOLDS; i++) {
+		struct proxy_hold *h = &p->holds[i];
+		tstamp end = tstamp_add(h->since, PROXY_HOLD);
+
+		if (h->datagram && tstamp_reached(end, now)) {
+			dgram_give(&p->pool, h->datagram);
+			h->datagram = NULL;
+		} else if (h->datagram) {
+			p->next_hold = tstamp_min(p->next_hold, end);
+		}
+	}
+}
+
 static struct proxy_hold *find_hold(struct proxy *p, uint64_t flow, tstamp now)
 {
 	struct proxy_hold *place = NULL;
 
+	request_holds_due(p, now);
 	for (unsigned i = 0; i < PROXY_HOLDS; i++) {
 		struct proxy_hold *h = &p->holds[i];
 
-		if (h->datagram && tstamp_since(h->since, now) > PROXY_HOLD) {
-			dgram_give(&p->pool, h->datagram);
-			h->datagram = NULL;
-		}
 		if (h->datagram && h->flow == flow)
 			return h;
 		if (!h->datagram)
@@ -282,6 +324,7 @@ static void hold(struct proxy *p, const struct request *rq, tstamp now)
 	h->flow = rq->flow;
 	h->from = *rq->from;
 	h->since = now;
+	p->next_hold = tstamp_min(p->next_hold, tstamp_add(now, PROXY_HOLD));
 	h->datagram->len = (uint16_t)rq->datagram.len;
 	memcpy(h->datagram->buf, rq->datagram.ptr, rq->datagram.len);
 }
@@ -305,7 +348,7 @@ void request_resume(struct proxy *p, const struct path *from, tstamp now)
 	dgram_give(&p->pool, d);
 }
 
-/* dry-run: judged and counted, then treated as if the server's mode were open. */
+/* dry-run: judged and counted, then treated as if the server's mode were open, whatever the verdict. */
 static struct verdict spared(struct verdict v)
 {
 	v.unscheduled = v.retransmit = v.proven = true;
@@ -344,7 +387,7 @@ void request_prepare(struct proxy *p, struct request *rq, const struct path *fro
 	rq->datagram = datagram;
 	rq->listen = core_listen(p, &from->local);
 	rq->flow = guard_flow(p->guard, &from->remote);
-	rq->dedup = dedup_key(rq->flow, from, m->mid);
+	rq->dedup = dedup_key(rq->flow, from, m);
 	rq->reply = (struct reply_to){ from, m, rq->flow };
 	dedup_prefetch(p->dedup, rq->dedup);
 	classify_request(&rq->view, m);
@@ -369,7 +412,7 @@ void request_handle(struct proxy *p, struct request *rq, tstamp now)
 	}
 	v = guard_check(p->guard, &rq->facts, now);
 	tap(p, rq, &v, now);
-	if (p->cfg.policy.dry_run && v.action != VERDICT_FORWARD)
+	if (p->cfg.policy.dry_run)
 		v = spared(v);
 	act(p, rq, &v, now);
 }

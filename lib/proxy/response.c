@@ -36,30 +36,51 @@ static struct exchange *match(const struct proxy *p, uint8_t server, const struc
 {
 	struct exchange *x = exchange_by_token(&p->exchanges, server, m->token);
 
-	/* a piggybacked response carries our Message ID, too (RFC 7252 §5.3.2) */
-	if (x && m->type == MSG_ACK && x->up_mid != m->mid)
+	/* a piggybacked response carries our Message ID, too (RFC 7252 §5.3.2); a second copy is no notification */
+	if (x && m->type == MSG_ACK && (x->up_mid != m->mid || x->state == EXCHANGE_OBSERVING))
 		return NULL;
 	return x && x->state >= EXCHANGE_SENT && x->state != EXCHANGE_ANSWERED ? x : NULL;
 }
 
-static uint64_t dedup_key(uint8_t server, enum path_channel channel, uint16_t mid)
+/* With the token: a device that restarted may count its Message IDs from the beginning. */
+static uint64_t dedup_key(uint8_t server, enum path_channel channel, const struct msg *m)
 {
-	return (0x10000ULL * (CHANNELS * server + channel) + mid + 1) * 0x9e3779b97f4a7c15ULL;
+	uint64_t h = 0x10000ULL * (CHANNELS * server + channel) + m->mid + 1;
+
+	for (size_t i = 0; i < m->token.len; i++)
+		h = (h ^ m->token.ptr[i]) * 0x100000001b3ULL;
+	h *= 0x9e3779b97f4a7c15ULL;
+	return h ? h : 1;
 }
 
 /* Acknowledges a CON of the device. False: seen before, and acknowledged again. */
-static bool acknowledge(struct proxy *p, uint8_t server, enum path_channel channel, uint16_t mid, tstamp now)
+static bool acknowledge(struct proxy *p, uint8_t server, enum path_channel channel, const struct msg *m, tstamp now)
 {
 	const struct retransmit_params *params = &core_link(p, server)->retransmit;
-	uint64_t key = dedup_key(server, channel, mid);
+	uint64_t key = dedup_key(server, channel, m);
 	struct bytes reply;
 	uint32_t ref;
 
-	upstream_empty(p, server, channel, MSG_ACK, mid, now);
+	upstream_empty(p, server, channel, MSG_ACK, m->mid, now);
 	if (dedup_find(p->dedup, key, now, &ref, &reply) != DEDUP_NEW)
 		return false;
 	dedup_open(p->dedup, key, EXCHANGE_NONE, tstamp_add(now, retransmit_exchange_lifetime(params)));
 	return true;
+}
+
+static bool is_held(const struct exchange *x)
+{
+	return x->down && x->client_at == TSTAMP_NEVER;
+}
+
+/* When an observation ends by itself: the last word soon, one whose client proves nothing soon, too. */
+static void set_end(struct proxy *p, struct exchange *x, bool last, bool was_held, tstamp now)
+{
+	if (last || (is_held(x) && !was_held))
+		x->device_at = tstamp_add(now, PROXY_PATIENCE);
+	else if (!is_held(x))
+		x->device_at = tstamp_add(now, PROXY_OBSERVATION);
+	exchange_arm(&p->exchanges, x);
 }
 
 static void settle_first(struct proxy *p, struct exchange *x, const struct msg *m, bool observing, tstamp now)
@@ -76,28 +97,12 @@ static void settle_first(struct proxy *p, struct exchange *x, const struct msg *
 		reply_ping(p, &x->client, now); /* so that a relation that moved can settle there */
 	if (x->observe && observing && MSG_CLASS(m->code) == 2) {
 		exchange_set_state(&p->exchanges, x, EXCHANGE_OBSERVING);
-		x->device_at = tstamp_add(now, PROXY_OBSERVATION);
-		exchange_arm(&p->exchanges, x);
+		set_end(p, x, false, false, now);
 	} else if (x->down) {
 		exchange_set_state(&p->exchanges, x, EXCHANGE_ANSWERED);
 	} else {
 		ending_drop(p, x, OUTCOME_NEUTRAL, now);
 	}
-}
-
-static bool is_held(const struct exchange *x)
-{
-	return x->down && x->client_at == TSTAMP_NEVER;
-}
-
-/* When an observation ends by itself: the last word soon, one whose client proves nothing soon, too. */
-static void set_end(struct proxy *p, struct exchange *x, bool last, bool was_held, tstamp now)
-{
-	if (last || (is_held(x) && !was_held))
-		x->device_at = tstamp_add(now, PROXY_PATIENCE);
-	else if (!is_held(x))
-		x->device_at = tstamp_add(now, PROXY_OBSERVATION);
-	exchange_arm(&p->exchanges, x);
 }
 
 static void notify(struct proxy *p, struct exchange *x, const struct msg *m, bool observing, tstamp now)
@@ -129,7 +134,7 @@ static void unmatched(struct proxy *p, uint8_t server, enum path_channel channel
 	}
 	core_count(p, FAULT_UNASKED);
 	/* "acknowledge each duplicate copy of a Confirmable message using the same Acknowledgement" (RFC 7252 §4.2) */
-	if (m->type == MSG_CON && dedup_find(p->dedup, dedup_key(server, channel, m->mid), now, &ref, &reply) != DEDUP_NEW)
+	if (m->type == MSG_CON && dedup_find(p->dedup, dedup_key(server, channel, m), now, &ref, &reply) != DEDUP_NEW)
 		upstream_empty(p, server, channel, MSG_ACK, m->mid, now);
 	else if (m->type == MSG_CON || (m->type == MSG_NON && observing)) /* ends an observation nobody wants */
 		upstream_empty(p, server, channel, MSG_RESET, m->mid, now);
@@ -144,7 +149,7 @@ static void answered(struct proxy *p, uint8_t server, enum path_channel channel,
 		unmatched(p, server, channel, m, observing, now);
 		return;
 	}
-	if (m->type == MSG_CON && !acknowledge(p, server, channel, m->mid, now))
+	if (m->type == MSG_CON && !acknowledge(p, server, channel, m, now))
 		return;
 	if (!forwardable)
 		ending_failed(p, x, MSG_BAD_GATEWAY, FAULT_UNFORWARDABLE, now);

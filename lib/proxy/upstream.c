@@ -54,7 +54,10 @@ bool upstream_build(struct proxy *p, struct exchange *x, const struct target *t,
 	return true;
 }
 
-/* NSTART (RFC 7252 §4.7), per client and device: one that waits in vain delays nobody else. */
+/*
+ * NSTART (RFC 7252 §4.7), per client and device: one that waits in vain delays nobody else. Nor does it delay a better lane:
+ * who forges a client's address must not make its own requests wait.
+ */
 static bool must_park(const struct proxy *p, const struct exchange *x)
 {
 	uint32_t outstanding = 0;
@@ -62,7 +65,7 @@ static bool must_park(const struct proxy *p, const struct exchange *x)
 	if (x->unscheduled || !x->up_is_con)
 		return false;
 	for (const struct exchange *y = NULL; (y = exchange_of_flow(&p->exchanges, x->flow, y));)
-		outstanding += y != x && y->server == x->server && y->up_is_con &&
+		outstanding += y != x && y->server == x->server && y->up_is_con && y->lane <= x->lane &&
 			       (y->state == EXCHANGE_SENT || y->state == EXCHANGE_QUEUED);
 	return outstanding >= core_link(p, x->server)->nstart;
 }
@@ -179,17 +182,22 @@ void upstream_discard(struct proxy *p, struct exchange *x)
 	x->up = NULL;
 }
 
+/* The better lane, then the older one; the chain begins with the youngest. */
+static bool goes_before(const struct exchange *a, const struct exchange *b)
+{
+	return a->lane != b->lane ? a->lane < b->lane : a->opened <= b->opened;
+}
+
 void upstream_unpark(struct proxy *p, uint64_t flow, uint8_t server, tstamp now)
 {
-	struct exchange *oldest = NULL;
+	struct exchange *first = NULL;
 
 	for (struct exchange *y = NULL; (y = exchange_of_flow(&p->exchanges, flow, y));)
 		/* one without a message is being given up just now */
-		if (y->server == server && y->state == EXCHANGE_PARKED && y->up &&
-		    (!oldest || y->opened <= oldest->opened)) /* the chain begins with the youngest */
-			oldest = y;
-	if (oldest && !must_park(p, oldest) && !upstream_submit(p, oldest, now)) /* else its wait goes on */
-		displace(p, oldest, now);
+		if (y->server == server && y->state == EXCHANGE_PARKED && y->up && (!first || goes_before(y, first)))
+			first = y;
+	if (first && !must_park(p, first) && !upstream_submit(p, first, now)) /* else its wait goes on */
+		displace(p, first, now);
 }
 
 void upstream_settled(struct proxy *p, struct exchange *x, tstamp now)

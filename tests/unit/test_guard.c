@@ -77,9 +77,8 @@ static void prove(struct rig *r, const struct addr *client)
 	bool again;
 
 	for (unsigned i = 0; i < 2; i++) {
-		assert_true(guard_pong(r->g, client, &rq.listener,
-				       guard_ping(r->g, client, &rq.listener, r->now), &again,
-				       r->now));
+		assert_true(guard_pong(r->g, client, &rq.listener, guard_ping(r->g, client, &rq.listener, r->now),
+				       &again, r->now));
 		assert_int_equal(again, i == 0);
 		r->now += 700 * TSTAMP_MS;
 	}
@@ -173,8 +172,7 @@ static struct verdict run_step(struct rig *r, const char *step, const struct byt
 	return v;
 }
 
-static void expect_highest(const struct rig *r, uint64_t highest, enum standing standing,
-			   const char *endpoint)
+static void expect_highest(const struct rig *r, uint64_t highest, enum standing standing, const char *endpoint)
 {
 	struct addr a = address(endpoint);
 	struct guard_client c;
@@ -185,12 +183,12 @@ static void expect_highest(const struct rig *r, uint64_t highest, enum standing 
 	assert_true(memcmp(c.endpoint.ip, a.ip, 16) == 0 && c.endpoint.port == a.port);
 }
 
-#define EXPECT(v, what, why, way)                                                                  \
-	do {                                                                                       \
-		struct verdict v_ = (v);                                                           \
-		assert_int_equal(v_.action, VERDICT_##what);                                       \
-		assert_int_equal(v_.reason, REASON_##why);                                         \
-		assert_int_equal(v_.lane, LANE_##way);                                             \
+#define EXPECT(v, what, why, way)                                                                                      \
+	do {                                                                                                           \
+		struct verdict v_ = (v);                                                                               \
+		assert_int_equal(v_.action, VERDICT_##what);                                                           \
+		assert_int_equal(v_.reason, REASON_##why);                                                             \
+		assert_int_equal(v_.lane, LANE_##way);                                                                 \
 	} while (0)
 
 #define A "[2001:db8:1::a]:40001"
@@ -343,8 +341,7 @@ static void test_newcomers(void **state)
 		r.now = next;
 		while (guard_admit(r.g, &ref, r.now)) {
 			assert_true(ref < 39);
-			assert_true(guard_report(r.g, r.g->waiting[ref], OUTCOME_NEUTRAL, r.now) ==
-				    false);
+			assert_true(guard_report(r.g, r.g->waiting[ref], OUTCOME_NEUTRAL, r.now) == false);
 			admitted++;
 		}
 	}
@@ -383,8 +380,7 @@ static struct memory memory_of(const struct rig *r, const struct addr *attacker)
 {
 	struct memory m = { reputation_count(r->g->reputation), seqtrack_count(r->g->seqtrack), 0 };
 
-	reach_each(r->g->reach, attacker, r->policy.echo_validity, r->now, count_reached,
-		   &m.reached);
+	reach_each(r->g->reach, attacker, r->policy.echo_validity, r->now, count_reached, &m.reached);
 	return m;
 }
 
@@ -397,12 +393,11 @@ static struct guard_request forged(struct rig *r, bool *spoofs_friend)
 	struct addr from;
 	char text[64];
 
-	snprintf(text, sizeof text, "[2001:db8:bad:%x::%x]:%u", (unsigned)(n & 0xff),
-		 (unsigned)(n >> 8 & 3), 1024 + (unsigned)(n >> 10 & 7));
+	snprintf(text, sizeof text, "[2001:db8:bad:%x::%x]:%u", (unsigned)(n & 0xff), (unsigned)(n >> 8 & 3),
+		 1024 + (unsigned)(n >> 10 & 7));
 	*spoofs_friend = (n >> 16 & 1) != 0;
 	from = *spoofs_friend ? friend_at(n >> 17 & 3) : address(text);
-	rq = request(&from, (n >> 20 & 3) ? (int)(n >> 22 & 7) : -1,
-		     n >> 32 & 3 ? n >> 34 & 127 : n >> 24);
+	rq = request(&from, (n >> 20 & 3) ? (int)(n >> 22 & 7) : -1, n >> 32 & 3 ? n >> 34 & 127 : n >> 24);
 	rq.confirmable = n >> 60 & 1;
 	rq.follow_up = (n >> 50 & 15) == 0;
 	rq.replayable = (n >> 54 & 31) == 0;
@@ -419,9 +414,8 @@ static struct guard_request forged(struct rig *r, bool *spoofs_friend)
  */
 static void test_forgeries_move_nothing(void **state)
 {
-	static const enum guard_outcome answers[] = { OUTCOME_REFUSED, OUTCOME_SILENT,
-						      OUTCOME_NEUTRAL, OUTCOME_CANCELLED,
-						      OUTCOME_TENTATIVE };
+	static const enum guard_outcome answers[] = { OUTCOME_REFUSED, OUTCOME_SILENT, OUTCOME_NEUTRAL,
+						      OUTCOME_CANCELLED, OUTCOME_TENTATIVE };
 	struct policy p = careful();
 	struct guard_client before[FRIENDS], after;
 	struct memory was;
@@ -445,8 +439,7 @@ static void test_forgeries_move_nothing(void **state)
 		struct memory m;
 
 		if (v.action == VERDICT_FORWARD || v.action == VERDICT_QUEUE) {
-			assert_int_equal(v.action,
-					 VERDICT_FORWARD); /* the queue is for the proven */
+			assert_int_equal(v.action, VERDICT_FORWARD); /* the queue is for the proven */
 			guard_report(r.g, v.ticket, answers[next_random(&r.seed) % 5], r.now);
 		}
 		m = memory_of(&r, &rq.client);
@@ -457,8 +450,7 @@ static void test_forgeries_move_nothing(void **state)
 		if (round % 64 == 0) {
 			bool again; /* a guessed pong now and then */
 
-			guard_pong(r.g, &host, &rq.listener, (uint16_t)next_random(&r.seed), &again,
-				   r.now);
+			guard_pong(r.g, &host, &rq.listener, (uint16_t)next_random(&r.seed), &again, r.now);
 		}
 		r.now += (next_random(&r.seed) & 63) * TSTAMP_MS;
 	}
@@ -497,8 +489,7 @@ static void test_true_client_survives(void **state)
 		struct guard_request rq;
 		struct verdict v;
 
-		for (unsigned i = 0; i < 200;
-		     i++) { /* the victim's own address, its kid and all others, any number */
+		for (unsigned i = 0; i < 200; i++) { /* the victim's own address, its kid and all others, any number */
 			uint64_t n = next_random(&r.seed);
 
 			rq = request(&a, n & 1 ? 1 : (int)(n >> 8 & 0xff),
@@ -581,16 +572,48 @@ static void test_abuse_with_proof(void **state)
 	(void)state;
 	r = rig_start(&p);
 	earn(&r, &a, 1, 1, 20);
-	prove(&r, &a);
 	while (find_client(&r, 1, &c) && refused < 10) {
 		struct guard_request rq = request(&a, 1, 100 + refused);
-		struct verdict v = guard_check(r.g, &rq, r.now);
+		uint8_t echo[ECHO_LEN];
+		struct verdict v;
 
+		guard_echo(r.g, &rq.client, &rq.listener, r.now, echo);
+		rq.echo = bytes_of(echo, sizeof echo);
+		v = guard_check(r.g, &rq, r.now);
 		assert_int_equal(v.action, VERDICT_FORWARD);
 		guard_report(r.g, v.ticket, OUTCOME_REFUSED, r.now);
 		refused++;
 	}
 	assert_int_equal(refused, 2); /* trusted, tentative, no relation */
+	guard_free(r.g);
+}
+
+/* I1: the true client answered pings, its spoofer cannot: what is forged at its endpoint makes it doubted, and no more. */
+static void test_forged_while_proven(void **state)
+{
+	struct policy p = careful();
+	struct addr a = address(A);
+	struct guard_client c;
+	struct rig r;
+
+	(void)state;
+	r = rig_start(&p);
+	earn(&r, &a, 1, 1, 20);
+	for (unsigned i = 0; i < 20; i++) {
+		struct guard_request rq = request(&a, 1, 21 + i % 4);
+		struct verdict v;
+
+		for (unsigned j = 0; j < 2; j++) { /* as every conforming client does */
+			bool again;
+
+			assert_true(guard_pong(r.g, &a, &rq.listener, guard_ping(r.g, &a, &rq.listener, r.now), &again,
+					       r.now));
+			r.now += TSTAMP_S;
+		}
+		v = guard_check(r.g, &rq, r.now);
+		guard_report(r.g, v.ticket, OUTCOME_REFUSED, r.now);
+		assert_true(find_client(&r, 1, &c) && c.standing == STANDING_TRUSTED && c.doubted);
+	}
 	guard_free(r.g);
 }
 
@@ -610,8 +633,7 @@ static void test_unknown_budget(void **state)
 		char text[64];
 		struct verdict v;
 
-		snprintf(text, sizeof text, "[2001:db8:%x:%x::1]:5000",
-			 (unsigned)(next_random(&r.seed) & 0xffff),
+		snprintf(text, sizeof text, "[2001:db8:%x:%x::1]:5000", (unsigned)(next_random(&r.seed) & 0xffff),
 			 (unsigned)(next_random(&r.seed) & 0xffff));
 		a = address(text);
 		rq = request(&a, i & 1 ? (int)(i >> 1 & 255) : -1, i);
@@ -641,6 +663,7 @@ int main(void)
 		cmocka_unit_test(test_true_client_survives),
 		cmocka_unit_test(test_relation_bucket),
 		cmocka_unit_test(test_abuse_with_proof),
+		cmocka_unit_test(test_forged_while_proven),
 		cmocka_unit_test(test_unknown_budget),
 	};
 

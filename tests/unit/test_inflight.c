@@ -34,12 +34,12 @@ static void test_tickets(void **state)
 	assert_null(inflight_get(f, a)); /* a ticket works once */
 	inflight_close(f, a);
 	assert_int_equal(inflight_count(f), 1);
-	assert_true(inflight_has(f, 5, 7)); /* b's */
+	assert_true(inflight_has(f, 5, 7, 0)); /* b's */
 	a = inflight_open(f, &rq);
 	assert_true(inflight_get(f, a) != inflight_get(f, b));
 	inflight_close(f, b);
 	inflight_close(f, a);
-	assert_false(inflight_has(f, 5, 7));
+	assert_false(inflight_has(f, 5, 7, 0));
 	assert_null(inflight_get(f, (struct guard_ticket){ 77, 1 }));
 	inflight_free(f);
 }
@@ -84,8 +84,7 @@ static void test_against_copy(void **state)
 			struct inflight_request rq = { .relation = relation,
 						       .piv = piv,
 						       .server = x >> 20 & 1,
-						       .kind = x >> 21 & 1 ? BUDGET_HANDSHAKE
-									   : BUDGET_REQUEST,
+						       .kind = x >> 21 & 1 ? BUDGET_HANDSHAKE : BUDGET_REQUEST,
 						       .waiting = x >> 22 & 1 };
 			struct guard_ticket t = inflight_open(f, &rq);
 
@@ -110,14 +109,12 @@ static void test_against_copy(void **state)
 			const struct inflight_request *rq = inflight_get(f, copy[i].t);
 
 			assert_non_null(rq);
-			assert_true(rq->relation == copy[i].rq.relation &&
-				    rq->piv == copy[i].rq.piv);
+			assert_true(rq->relation == copy[i].rq.relation && rq->piv == copy[i].rq.piv);
 			has += relation && rq->relation == relation && rq->piv == piv;
-			handshakes += rq->server == 1 && rq->kind == BUDGET_HANDSHAKE &&
-				      !copy[i].rq.waiting;
+			handshakes += rq->server == 1 && rq->kind == BUDGET_HANDSHAKE && !copy[i].rq.waiting;
 		}
 		if (relation)
-			assert_int_equal(inflight_has(f, relation, piv), has > 0);
+			assert_int_equal(inflight_has(f, relation, piv, 0), has > 0);
 		assert_int_equal(inflight_handshake(f, 1), handshakes > 0);
 	}
 	inflight_free(f);

@@ -367,6 +367,25 @@ static void test_remove_and_overdue(void **state)
 	linksched_free(q);
 }
 
+static void test_withdraw(void **state)
+{
+	struct linksched *q = linksched_create(&usual);
+	struct addr here = { .port = 1 }, there = { .port = 2 };
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		dress(i, i < 2 ? LANE_CONTROL : LANE_UNKNOWN, i, 52)->to.remote = i % 2 ? here : there;
+		assert_true(push(q, &pool[i], START));
+	}
+	assert_ptr_equal(linksched_withdraw(q, &here), &pool[1]);
+	assert_ptr_equal(linksched_withdraw(q, &here), &pool[3]);
+	assert_null(linksched_withdraw(q, &here));
+	assert_ptr_equal(linksched_pop(q, START), &pool[0]);
+	assert_ptr_equal(linksched_withdraw(q, &there), &pool[2]);
+	assert_int_equal(linksched_next(q, START), TSTAMP_NEVER);
+	linksched_free(q);
+}
+
 static void test_retune(void **state)
 {
 	struct linksched_config cfg = usual;
@@ -586,6 +605,7 @@ int main(void)
 		TEST(test_rounds_wrap),
 		TEST(test_full_lane),
 		TEST(test_remove_and_overdue),
+		TEST(test_withdraw),
 		TEST(test_retune),
 		TEST(test_estimate),
 		TEST(test_estimate_has_its_share),

@@ -210,6 +210,47 @@ static void test_reconfigure(void **state)
 	engine_stop(e);
 }
 
+/* What still waits in a link for a server that moves or goes is not sent to where nobody is configured any more. */
+static void test_reconfigure_queued(void **state)
+{
+	struct proxy_config c = engine_careful();
+	struct engine *e;
+
+	(void)state;
+	c.links[0].sched.rate = (struct rate){ 1, TSTAMP_S };
+	c.links[0].sched.burst = 60;
+	e = engine_start(&c);
+	ENGINE_PLAY(e, "lamp> CON 0.00 0001 #", "lamp< RST 0.00 0001 #", "lamp> CON 0.00 0002 #",
+		    "door> CON 0.00 0003 #", "hall> CON 0.00 0004 #", "quiet");
+	assert_int_equal(e->proxy->pool.used - !!e->proxy->last, 3);
+	c.servers[0].address.port++;
+	c.policy.servers[1] = (struct policy_server){ .present = false };
+	proxy_reconfigure(e->proxy, &c, e->now);
+	e->cfg = c;
+	assert_int_equal(e->proxy->pool.used - !!e->proxy->last, 1);
+	ENGINE_PLAY(e, "wait 5min", "hall< RST 0.00 0004 #", "quiet");
+	engine_stop(e);
+}
+
+/* A kept request is given back when the ping stays unanswered, whether or not anything else happens. */
+static void test_kept_request_expires(void **state)
+{
+	struct proxy_config c = engine_roomy();
+	struct engine *e = engine_start(&c);
+
+	(void)state;
+	ENGINE_PLAY(e, "a> CON 0.02 0001 #01 OSCORE=090125 Uri-Path:lamp !=aa", "lamp< CON 0.02 * #* OSCORE=090125 !=aa",
+		    "lamp> ACK 2.04 $ #$ OSCORE= !=bb", "flush");
+	c.policy.servers[0].unknown_budget = 0;
+	proxy_reconfigure(e->proxy, &c, e->now);
+	ENGINE_PLAY(e, "b> CON 0.02 0001 #01 OSCORE=090225 Uri-Path:lamp !=aa", "b< CON 0.00 * #", "quiet");
+	assert_string_equal(e->reason, "moved-unproven");
+	assert_int_equal(e->proxy->pool.used - !!e->proxy->last, 1);
+	engine_wait(e, 4 * TSTAMP_S);
+	assert_int_equal(e->proxy->pool.used - !!e->proxy->last, 0);
+	engine_stop(e);
+}
+
 /* dry-run: judged and counted, and forwarded all the same. */
 static void test_dry_run(void **state)
 {
@@ -396,7 +437,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_silence),     cmocka_unit_test(test_malformed_vectors),
 		cmocka_unit_test(test_hostile_strangers), cmocka_unit_test(test_pings),       cmocka_unit_test(test_unreachable),
-		cmocka_unit_test(test_reconfigure), cmocka_unit_test(test_dry_run),
+		cmocka_unit_test(test_reconfigure), cmocka_unit_test(test_reconfigure_queued),
+		cmocka_unit_test(test_kept_request_expires), cmocka_unit_test(test_dry_run),
 		cmocka_unit_test(test_full),        cmocka_unit_test(test_random),
 	};
 

@@ -1,6 +1,7 @@
 /* request: the client leg: who is heard, what goes up, what is refused and how. */
 #include "proxy/request.h"
 #include "engine.h"
+#include "guard/state.h"
 #include "msgtext.h"
 #include "vectors.h"
 #include <setjmp.h>
@@ -29,12 +30,9 @@ static void run_rows(struct engine *e, const struct row *rows, size_t n)
 		engine_line(e, "a> %s %04zx #f0%02zx %s", con ? "CON 0.02" : "NON 0.02", i, i,
 			    con ? rows[i].sent : rows[i].sent + 4);
 		if (rows[i].device) {
-			engine_line(e, "%s< %s 0.02 * #* %s", rows[i].device, con ? "CON" : "NON",
-				    rows[i].seen);
+			engine_line(e, "%s< %s 0.02 * #* %s", rows[i].device, con ? "CON" : "NON", rows[i].seen);
 			engine_line(e, "%s> NON 2.04 %04zx #$", rows[i].device, i);
-			engine_line(e,
-				    con ? "a< ACK 2.04 %04zx #f0%02zx" : "a< NON 2.04 * #f0%02zx",
-				    i, i);
+			engine_line(e, con ? "a< ACK 2.04 %04zx #f0%02zx" : "a< NON 2.04 * #f0%02zx", i, i);
 		} else if (con) {
 			engine_line(e, "a< ACK %s %04zx #f0%02zx", rows[i].seen, i, i);
 		} else {
@@ -51,15 +49,13 @@ static void test_reverse(void **state)
 {
 	static const struct row rows[] = {
 		{ "Uri-Path:lamp", "lamp", "" },
-		{ "Uri-Path:lamp Uri-Path:a Uri-Path:b Uri-Query:q=1", "lamp",
-		  "Uri-Path:a Uri-Path:b Uri-Query:q=1" },
+		{ "Uri-Path:lamp Uri-Path:a Uri-Path:b Uri-Query:q=1", "lamp", "Uri-Path:a Uri-Path:b Uri-Query:q=1" },
 		{ "Uri-Path:lamp Uri-Path:lamp", "lamp", "Uri-Path:lamp" },
 		{ "Uri-Path:lamp Uri-Path:", "lamp", "Uri-Path:" },
 		{ "Uri-Path:house Uri-Path:door Uri-Path:open", "door", "Uri-Path:open" },
 		{ "Uri-Path:house Uri-Path:door", "door", "" },
 		/* an unknown Uri-Host does not disturb, and does not travel on */
-		{ "Uri-Host:guard.example Uri-Port=1633 Uri-Path:lamp Uri-Path:a", "lamp",
-		  "Uri-Path:a" },
+		{ "Uri-Host:guard.example Uri-Port=1633 Uri-Path:lamp Uri-Path:a", "lamp", "Uri-Path:a" },
 		{ "Uri-Host:hall.example Uri-Path:lamp", "hall", "Uri-Path:lamp" },
 		{ "Uri-Host:HALL.example", "hall", "" },
 		{ "NON Uri-Path:lamp", "lamp", "" },
@@ -74,8 +70,8 @@ static void test_reverse(void **state)
 		/* blocks and the like pass through untouched */
 		{ "Uri-Path:lamp Block2=06 Block1=0e Size2= Size1=1000 Request-Tag=01 !x", "lamp",
 		  "Block2=06 Block1=0e Size2= Size1=1000 Request-Tag=01 !x" },
-		{ "If-Match=01 ETag=02 If-None-Match= Uri-Path:lamp Content-Format=2a Accept=32 !x",
-		  "lamp", "If-Match=01 ETag=02 If-None-Match= Content-Format=2a Accept=32 !x" },
+		{ "If-Match=01 ETag=02 If-None-Match= Uri-Path:lamp Content-Format=2a Accept=32 !x", "lamp",
+		  "If-Match=01 ETag=02 If-None-Match= Content-Format=2a Accept=32 !x" },
 	};
 	struct proxy_config c = engine_roomy();
 	struct engine *e = engine_start(&c);
@@ -94,24 +90,19 @@ static void test_forward(void **state)
 		  "Uri-Path:a Uri-Path:b Uri-Query:c Uri-Query:d Hop-Limit=10" },
 		{ "Proxy-Uri:coap://[fd00:db8::18]", "door", "Hop-Limit=10" },
 		{ "Proxy-Uri:coap://[fd00:db8::18]/", "door", "Hop-Limit=10" },
-		{ "Proxy-Uri:coap://[fd00:0DB8:0::18]:5683/%41", "door",
-		  "Uri-Path:A Hop-Limit=10" },
-		{ "Proxy-Uri:coap://hall.example:61616/x", "hall",
-		  "Uri-Host:hall.example Uri-Path:x Hop-Limit=10" },
-		{ "Proxy-Uri:COAP://Hall.Example:61616/x", "hall",
-		  "Uri-Host:Hall.Example Uri-Path:x Hop-Limit=10" },
+		{ "Proxy-Uri:coap://[fd00:0DB8:0::18]:5683/%41", "door", "Uri-Path:A Hop-Limit=10" },
+		{ "Proxy-Uri:coap://hall.example:61616/x", "hall", "Uri-Host:hall.example Uri-Path:x Hop-Limit=10" },
+		{ "Proxy-Uri:COAP://Hall.Example:61616/x", "hall", "Uri-Host:Hall.Example Uri-Path:x Hop-Limit=10" },
 		{ "Proxy-Uri:coap://[fd00:db8::19]:61616//%2F//?%2F%2F&?%26", "hall",
 		  "Uri-Path: Uri-Path:/ Uri-Path: Uri-Path: Uri-Query:// Uri-Query:?& "
 		  "Hop-Limit=10" },
 		/* Proxy-Uri takes precedence over Uri-* */
-		{ "Uri-Host:hall.example Uri-Path:z Uri-Query:z Proxy-Uri:coap://[fd00:db8::18]/a",
-		  "door", "Uri-Path:a Hop-Limit=10" },
-		{ "Uri-Host:fd00:db8::18 Uri-Path:a Proxy-Scheme:coap", "door",
+		{ "Uri-Host:hall.example Uri-Path:z Uri-Query:z Proxy-Uri:coap://[fd00:db8::18]/a", "door",
 		  "Uri-Path:a Hop-Limit=10" },
-		{ "Uri-Host:[fd00:db8::18] Uri-Path:a Proxy-Scheme:coap", "door",
-		  "Uri-Path:a Hop-Limit=10" },
-		{ "Uri-Host:hall.example Uri-Port=f0b0 Uri-Path:a Uri-Query:b Proxy-Scheme:coap",
-		  "hall", "Uri-Host:hall.example Uri-Path:a Uri-Query:b Hop-Limit=10" },
+		{ "Uri-Host:fd00:db8::18 Uri-Path:a Proxy-Scheme:coap", "door", "Uri-Path:a Hop-Limit=10" },
+		{ "Uri-Host:[fd00:db8::18] Uri-Path:a Proxy-Scheme:coap", "door", "Uri-Path:a Hop-Limit=10" },
+		{ "Uri-Host:hall.example Uri-Port=f0b0 Uri-Path:a Uri-Query:b Proxy-Scheme:coap", "hall",
+		  "Uri-Host:hall.example Uri-Path:a Uri-Query:b Hop-Limit=10" },
 		{ "Uri-Host:hall.example Uri-Port=f0b0 OSCORE=0900 Proxy-Scheme:coap "
 		  "!=0000000000000000",
 		  "hall", "Uri-Host:hall.example OSCORE=0900 Hop-Limit=10 !=0000000000000000" },
@@ -119,14 +110,12 @@ static void test_forward(void **state)
 		{ "Uri-Host:2001:db8::53 Uri-Path:lamp Uri-Path:a Proxy-Scheme:coap", "lamp",
 		  "Uri-Path:a Hop-Limit=10" },
 		{ "Uri-Path:lamp Uri-Path:a Proxy-Scheme:coap", "lamp", "Uri-Path:a" },
-		{ "Proxy-Uri:coap://[2001:db8::53]/lamp/a?b", "lamp",
-		  "Uri-Path:a Uri-Query:b Hop-Limit=10" },
+		{ "Proxy-Uri:coap://[2001:db8::53]/lamp/a?b", "lamp", "Uri-Path:a Uri-Query:b Hop-Limit=10" },
 		{ "Proxy-Uri:coap://[2001:db8::53]/house/d%6For", "door", "Hop-Limit=10" },
 		{ "Proxy-Uri:coap://[2001:db8::53]/other", NULL, "4.04" },
 		{ "Proxy-Uri:coap://[2001:db8::53]", NULL, "4.04" },
 		/* default deny */
-		{ "Proxy-Uri:coap://[fd00:db8::17]/", NULL,
-		  "5.05" }, /* lamp is no forward target */
+		{ "Proxy-Uri:coap://[fd00:db8::17]/", NULL, "5.05" }, /* lamp is no forward target */
 		{ "Proxy-Uri:coap://[fd00:db8::99]/", NULL, "5.05" },
 		{ "Proxy-Uri:coap://[fd00:db8::18]:5684/", NULL, "5.05" },
 		{ "Proxy-Uri:coap://hall.example/", NULL, "5.05" }, /* its port is another */
@@ -168,11 +157,9 @@ static void test_hop_limit(void **state)
 		{ "Uri-Path:lamp Hop-Limit=00", NULL, "4.00" },
 		{ "Uri-Path:lamp Hop-Limit=", NULL, "4.00" },
 		{ "Uri-Path:lamp Hop-Limit=0010", NULL, "4.00" },
-		{ "Hop-Limit=05 Proxy-Uri:coap://[fd00:db8::18]/a", "door",
-		  "Uri-Path:a Hop-Limit=04" },
+		{ "Hop-Limit=05 Proxy-Uri:coap://[fd00:db8::18]/a", "door", "Uri-Path:a Hop-Limit=04" },
 		{ "Hop-Limit=01 Proxy-Uri:coap://[fd00:db8::18]/a", NULL, "5.08" },
-		{ "OSCORE=0900 Uri-Path:lamp Hop-Limit=05 !=0000", "lamp",
-		  "OSCORE=0900 Hop-Limit=04 !=0000" },
+		{ "OSCORE=0900 Uri-Path:lamp Hop-Limit=05 !=0000", "lamp", "OSCORE=0900 Hop-Limit=04 !=0000" },
 	};
 	struct proxy_config c = engine_roomy();
 	struct engine *e;
@@ -220,8 +207,7 @@ static void test_request_options(void **state)
 		{ "Uri-Host:a Uri-Host:b Uri-Path:lamp", NULL, "4.02" },
 		{ "Uri-Host: Uri-Path:lamp", NULL, "4.02" },
 		{ "OSCORE=0900 OSCORE=0900 Uri-Path:lamp !=00", NULL, "4.02" },
-		{ "OSCORE=0900 Uri-Path:lamp", NULL,
-		  "4.02" }, /* no payload: malformed (RFC 8613 §2) */
+		{ "OSCORE=0900 Uri-Path:lamp", NULL, "4.02" }, /* no payload: malformed (RFC 8613 §2) */
 		/* elective and safe, of a wrong length: the endpoint's affair */
 		{ "Uri-Path:lamp Size1=0000000000", "lamp", "Size1=0000000000" },
 		{ "ETag= Uri-Path:lamp", "lamp", "ETag=" },
@@ -248,24 +234,20 @@ static void test_proxy_forms(void **state)
 	(void)state;
 	/* the third row is what the first two become at a server of that name; they name none in
 	 * the others */
-	assert_int_equal(msg_parse(&up, vectors_bytes(vectors_next(vectors_next(form)), "wire",
-						      upstream, sizeof upstream)),
-			 MSG_OK);
+	assert_int_equal(
+		msg_parse(&up, vectors_bytes(vectors_next(vectors_next(form)), "wire", upstream, sizeof upstream)),
+		MSG_OK);
 	strcpy(c.servers[1].uri_host, "example.net");
 	c.listens[0].server = 1;
 	e = engine_start(&c);
 	for (; form; form = vectors_next(form), forms++) {
-		bool refused = vectors_text(form, "expect", expect, sizeof expect) &&
-			       strcmp(expect, "4.02") == 0;
+		bool refused = vectors_text(form, "expect", expect, sizeof expect) && strcmp(expect, "4.02") == 0;
 		const struct engine_sent *s;
 		struct msg_option hop;
 
 		if (forms == 2)
 			continue;
-		engine_receive(e,
-			       &engine_peer(e, (const char *[]){ "a", "b", "c", "d", "e", "f",
-								 "g" }[forms])
-					->path,
+		engine_receive(e, &engine_peer(e, (const char *[]){ "a", "b", "c", "d", "e", "f", "g" }[forms])->path,
 			       vectors_bytes(form, "wire", wire, sizeof wire));
 		s = engine_take(e, "door");
 		assert_true((s == NULL) == refused);
@@ -285,11 +267,7 @@ static void test_proxy_forms(void **state)
 			}
 			assert_true(msg_next(&y, &b) && b.number == 16 && !msg_next(&y, &b));
 		} else {
-			assert_true(msg_find(&got,
-					     forms == 4   ? 65001
-					     : forms == 5 ? 65004
-							  : 65020,
-					     &hop));
+			assert_true(msg_find(&got, forms == 4 ? 65001 : forms == 5 ? 65004 : 65020, &hop));
 			assert_true(bytes_are(hop.value, "z"));
 		}
 	}
@@ -346,8 +324,8 @@ static void test_unproven_once(void **state)
 	(void)state;
 	ENGINE_PLAY(e, "x> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 * #*t Uri-Path:t", "wait 2s",
 		    "x> CON 0.01 0001 #01 " GET, "wait 4s", "x> CON 0.01 0001 #01 " GET, "wait 8s",
-		    "x> CON 0.01 0001 #01 " GET, "wait 16s", "x> CON 0.01 0001 #01 " GET,
-		    "wait 30s", "quiet", "wait 40s", "x< ACK 5.04 0001 #01", "quiet",
+		    "x> CON 0.01 0001 #01 " GET, "wait 16s", "x> CON 0.01 0001 #01 " GET, "wait 30s", "quiet",
+		    "wait 40s", "x< ACK 5.04 0001 #01", "quiet",
 		    /* known still: the same answer */
 		    "x> CON 0.01 0001 #01 " GET, "x< ACK 5.04 0001 #01", "quiet");
 	assert_int_equal(e->to_device, 1);
@@ -364,17 +342,16 @@ static void test_silent_device(void **state)
 	(void)state;
 	c.links[0].retransmit = (struct retransmit_params){ 2 * TSTAMP_S, 2 };
 	e = engine_start(&c);
-	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 *m #*t Uri-Path:t", "wait 3s",
-		    "a< ACK 0.00 0001 #", "a> CON 0.01 0001 #01 " GET, "a< ACK 0.00 0001 #",
-		    "wait 7s", "lamp< CON 0.01 $m #$t Uri-Path:t",
-		    "lamp< CON 0.01 $m #$t Uri-Path:t", "quiet lamp", "wait 14s", "quiet lamp",
-		    "a< CON 5.04 * #01", "a> ACK 0.00 $ #", "flush", "wait 100s", "quiet",
+	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 *m #*t Uri-Path:t", "wait 3s", "a< ACK 0.00 0001 #",
+		    "a> CON 0.01 0001 #01 " GET, "a< ACK 0.00 0001 #", "wait 7s", "lamp< CON 0.01 $m #$t Uri-Path:t",
+		    "lamp< CON 0.01 $m #$t Uri-Path:t", "quiet lamp", "wait 14s", "quiet lamp", "a< CON 5.04 * #01",
+		    "a> ACK 0.00 $ #", "flush", "wait 100s", "quiet",
 		    /* a NON is not repeated; 5.04 after the link's MAX_TRANSMIT_WAIT, 21 s */
-		    "a> NON 0.01 0002 #02 " GET, "lamp< NON 0.01 * #* Uri-Path:t", "wait 20s",
-		    "quiet", "wait 2s", "a< NON 5.04 * #02", "quiet",
+		    "a> NON 0.01 0002 #02 " GET, "lamp< NON 0.01 * #* Uri-Path:t", "wait 20s", "quiet", "wait 2s",
+		    "a< NON 5.04 * #02", "quiet",
 		    /* No-Response: silence is what was asked for */
-		    "a> NON 0.02 0003 #03 Uri-Path:lamp No-Response=1a",
-		    "lamp< NON 0.02 * #* No-Response=1a", "wait 100s", "quiet");
+		    "a> NON 0.02 0003 #03 Uri-Path:lamp No-Response=1a", "lamp< NON 0.02 * #* No-Response=1a",
+		    "wait 100s", "quiet");
 	assert_int_equal(e->proxy->faults[FAULT_DEVICE_SILENT], 3);
 	engine_stop(e);
 }
@@ -386,19 +363,16 @@ static void test_no_head_of_line(void **state)
 	struct engine *e = engine_start(&c);
 
 	(void)state;
-	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 * #*a Uri-Path:t",
-		    "a> CON 0.01 0002 #02 " GET, "quiet", "b> CON 0.01 0001 #01 " GET,
-		    "lamp< CON 0.01 * #*b Uri-Path:t", "a> CON 0.01 0003 #03 Uri-Host:hall.example",
-		    "hall< CON 0.01 * #*", "hall> ACK 2.05 $ #$ !x", "a< ACK 2.05 0003 #03 !x",
-		    "lamp> NON 2.05 7001 #$b !b", "b< ACK 2.05 0001 #01 !b", "quiet",
+	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 * #*a Uri-Path:t", "a> CON 0.01 0002 #02 " GET,
+		    "quiet", "b> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 * #*b Uri-Path:t",
+		    "a> CON 0.01 0003 #03 Uri-Host:hall.example", "hall< CON 0.01 * #*", "hall> ACK 2.05 $ #$ !x",
+		    "a< ACK 2.05 0003 #03 !x", "lamp> NON 2.05 7001 #$b !b", "b< ACK 2.05 0001 #01 !b", "quiet",
 		    /* the parked one follows when the first is settled */
-		    "lamp> NON 2.05 7002 #$a !a", "a< ACK 2.05 0001 #01 !a",
-		    "lamp< CON 0.01 * #* Uri-Path:t", "lamp> ACK 2.05 $ #$ !c",
-		    "a< ACK 2.05 0002 #02 !c", "quiet",
+		    "lamp> NON 2.05 7002 #$a !a", "a< ACK 2.05 0001 #01 !a", "lamp< CON 0.01 * #* Uri-Path:t",
+		    "lamp> ACK 2.05 $ #$ !c", "a< ACK 2.05 0002 #02 !c", "quiet",
 		    /* or is told after queue-wait */
-		    "d> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 * #* Uri-Path:t",
-		    "d> CON 0.01 0002 #02 " GET, "wait 19s", "quiet", "wait 2s",
-		    "d< ACK 5.03 0002 #02", "quiet");
+		    "d> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 * #* Uri-Path:t", "d> CON 0.01 0002 #02 " GET,
+		    "wait 19s", "quiet", "wait 2s", "d< ACK 5.03 0002 #02", "quiet");
 	engine_stop(e);
 }
 
@@ -439,17 +413,17 @@ static void test_held_until_pong(void **state)
 	ENGINE_PLAY(e,
 		    /* answered by a pong, the large response goes out; the engine would have cried
 		       at x */
-		    "a> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 * #* Uri-Path:t",
-		    "lamp> ACK 2.05 $ #$ !" X90 X90, "a< CON 0.00 *p #", "quiet", "wait 1s",
-		    "quiet", "a> RST 0.00 $p #", "a< ACK 2.05 0001 #01 !" X90 X90, "quiet",
+		    "a> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 * #* Uri-Path:t", "lamp> ACK 2.05 $ #$ !" X90 X90,
+		    "a< CON 0.00 *p #", "quiet", "wait 1s", "quiet", "a> RST 0.00 $p #",
+		    "a< ACK 2.05 0001 #01 !" X90 X90, "quiet",
 		    /* proven now: the second ping comes, and large responses go at once */
 		    "wait 1s", "a< CON 0.00 *q #", "a> RST 0.00 $q #", "a> CON 0.01 0002 #02 " GET,
-		    "lamp< CON 0.01 * #* Uri-Path:t", "lamp> ACK 2.05 $ #$ !" X90 X90,
-		    "a< ACK 2.05 0002 #02 !" X90 X90, "quiet",
+		    "lamp< CON 0.01 * #* Uri-Path:t", "lamp> ACK 2.05 $ #$ !" X90 X90, "a< ACK 2.05 0002 #02 !" X90 X90,
+		    "quiet",
 		    /* never proven: never sent; the client's own repetitions are met by pings */
-		    "x> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 * #* Uri-Path:t",
-		    "lamp> ACK 2.05 $ #$ !" X90 X90, "x< CON 0.00 * #", "wait 2s",
-		    "x> CON 0.01 0001 #01 " GET, "x< CON 0.00 * #", "quiet", "wait 100s", "quiet");
+		    "x> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 * #* Uri-Path:t", "lamp> ACK 2.05 $ #$ !" X90 X90,
+		    "x< CON 0.00 * #", "wait 2s", "x> CON 0.01 0001 #01 " GET, "x< CON 0.00 * #", "quiet", "wait 100s",
+		    "quiet");
 	assert_int_equal(e->to_device, 3);
 	engine_stop(e);
 }
@@ -464,8 +438,7 @@ static void test_repeated_by_unproven(void **state)
 	(void)state;
 	c.listens[0].server = 0;
 	e = engine_start(&c);
-	ENGINE_PLAY(e, "x> CON 0.01 0001 #", "lamp< CON 0.01 * #*",
-		    "lamp> ACK 2.05 $ #$ !" X90 X10 X10 X10 X10);
+	ENGINE_PLAY(e, "x> CON 0.01 0001 #", "lamp< CON 0.01 * #*", "lamp> ACK 2.05 $ #$ !" X90 X10 X10 X10 X10);
 	for (unsigned i = 0; i < 40; i++)
 		ENGINE_PLAY(e, "x> CON 0.01 0001 #", "wait 1s", "flush");
 	engine_stop(e);
@@ -488,8 +461,8 @@ static void test_echo(void **state)
 	e = engine_start(&c);
 	ENGINE_PLAY(e,
 		    /* the day's budget is one unit; then NON gets 4.29 with Max-Age and Echo */
-		    "b> NON 0.01 0001 #01 " GET, "lamp< NON 0.01 * #* Uri-Path:t",
-		    "lamp> NON 2.05 7001 #$ !x", "b< NON 2.05 * #01 !x", "quiet");
+		    "b> NON 0.01 0001 #01 " GET, "lamp< NON 0.01 * #* Uri-Path:t", "lamp> NON 2.05 7001 #$ !x",
+		    "b< NON 2.05 * #01 !x", "quiet");
 	engine_line(e, "a> NON 0.02 0001 #e1 OSCORE=091425 Uri-Path:lamp !=198f83b556e4de905d497d");
 	{
 		const struct engine_sent *s = engine_take(e, "a");
@@ -539,16 +512,14 @@ static void test_echo_flow(void **state)
 	e = engine_start(&c);
 	a = engine_path("[2001:db8:1::a]:40001");
 	/* an outer Echo of somebody else is answered 4.01 with one of ours, as in the vector */
-	assert_int_equal(msg_parse(&again, vectors_bytes(flow, "client_retry_same_oscore_message",
-							 retry, sizeof retry)),
-			 MSG_OK);
-	engine_receive(e, &a,
-		       bytes_of(retry, (size_t)(again.payload.ptr + again.payload.len - retry)));
+	assert_int_equal(
+		msg_parse(&again, vectors_bytes(flow, "client_retry_same_oscore_message", retry, sizeof retry)),
+		MSG_OK);
+	engine_receive(e, &a, bytes_of(retry, (size_t)(again.payload.ptr + again.payload.len - retry)));
 	s = engine_take(e, "a");
 	assert_non_null(s);
 	assert_int_equal(msg_parse(&m, bytes_of(s->buf, s->len)), MSG_OK);
-	assert_true(m.type == MSG_ACK && m.code == MSG_UNAUTHORIZED && m.mid == 0x1031 &&
-		    m.n_options == 1);
+	assert_true(m.type == MSG_ACK && m.code == MSG_UNAUTHORIZED && m.mid == 0x1031 && m.n_options == 1);
 	assert_true(msg_find(&m, 252, &echo) && echo.value.len == ECHO_LEN);
 	/* the retry of the vector, with our value in place of its */
 	assert_int_equal(msg_parse(&again, request), MSG_OK);
@@ -564,16 +535,123 @@ static void test_echo_flow(void **state)
 		assert_int_equal(e->proxy->exchanges.count, 1);
 	} else {
 		assert_int_equal(
-			msg_parse(&expected, vectors_bytes(flow, "guard_to_server_echo_removed", up,
-							   sizeof up)),
+			msg_parse(&expected, vectors_bytes(flow, "guard_to_server_echo_removed", up, sizeof up)),
 			MSG_OK);
 		assert_int_equal(msg_parse(&m, bytes_of(s->buf, s->len)), MSG_OK);
 		assert_true(m.type == expected.type && m.code == expected.code);
-		assert_true(bytes_equal(m.options, expected.options) &&
-			    bytes_equal(m.payload, expected.payload));
+		assert_true(bytes_equal(m.options, expected.options) && bytes_equal(m.payload, expected.payload));
 	}
 	engine_stop(e);
 	free(json);
+}
+
+/* --- who forges what
+ * ----------------------------------------------------------------------------------------------- */
+
+/* a is in good standing: kid 05, Partial IVs 1 to 9. */
+static struct engine *start_trusted(const struct proxy_config *c)
+{
+	struct engine *e = engine_start(c);
+
+	for (unsigned i = 1; i <= 9; i++) {
+		engine_line(e, "a> NON 0.02 %04x #%02x OSCORE=09%02x05 Uri-Path:lamp !=00", 0x100 + i, i, i);
+		engine_line(e, "lamp< NON 0.02 * #* OSCORE=09%02x05 !=00", i);
+		engine_line(e, "lamp> NON 2.04 %04x #$ OSCORE= !=00", 0x100 + i);
+		engine_line(e, "a< NON 2.04 * #%02x OSCORE= !=00", i);
+	}
+	return e;
+}
+
+/* Each of these was forged by somebody who sees nothing, and would have kept the true request from the device. */
+static void test_forged_obstacles(void **state)
+{
+	static const char *const forged[] = {
+		"a> CON 0.01 7777 #77 " GET,                             /* NSTART, and the device is silent */
+		"a> NON 0.01 0200 #77 " GET,                             /* its next Message ID */
+		"x> NON 0.02 7777 #77 OSCORE=090a05 Uri-Path:lamp !=00", /* its next Partial IV */
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof forged / sizeof *forged; i++) {
+		struct proxy_config c = engine_roomy();
+		struct engine *e = start_trusted(&c);
+
+		engine_line(e, "%s", forged[i]);
+		engine_line(e, "flush");
+		ENGINE_PLAY(e, "a> CON 0.02 0200 #20 OSCORE=090a05 Uri-Path:lamp !=00",
+			    "lamp< CON 0.02 * #* OSCORE=090a05 !=00");
+		engine_stop(e);
+	}
+}
+
+/* Within one lane requests still wait for each other, and the better lane goes first afterwards. */
+static void test_nstart_lanes(void **state)
+{
+	struct proxy_config c = engine_roomy();
+	struct engine *e = start_trusted(&c);
+
+	(void)state;
+	ENGINE_PLAY(e, "a> CON 0.02 0200 #20 OSCORE=090a05 Uri-Path:lamp !=00",
+		    "lamp< CON 0.02 * #*a OSCORE=090a05 !=00", "a> CON 0.01 0300 #30 " GET, "quiet",
+		    "a> CON 0.02 0201 #21 OSCORE=090b05 Uri-Path:lamp !=00", "quiet",
+		    "lamp> NON 2.04 7001 #$a OSCORE= !=00", "a< ACK 2.04 0200 #20 OSCORE= !=00",
+		    "lamp< CON 0.02 * #*b OSCORE=090b05 !=00", "quiet", "lamp> NON 2.04 7002 #$b OSCORE= !=00",
+		    "a< ACK 2.04 0201 #21 OSCORE= !=00", "lamp< CON 0.01 * #* Uri-Path:t", "quiet");
+	engine_stop(e);
+}
+
+/* Good standing pays for no key exchange, wherever it is asked for. */
+static void test_handshakes_cost(void **state)
+{
+	static const char *const rows[] = {
+		"a> NON 0.02 0201 #21 OSCORE=090a05 Uri-Path:lamp EDHOC= !=00",
+		"b> NON 0.02 0201 #21 Uri-Path:lamp Uri-Path:.well-known Uri-Path:edhoc !=00",
+		"b> NON 0.02 0201 #21 Uri-Path:lamp Uri-Path:keys Content-Format=40 !=00",
+		"b> NON 0.02 0201 #21 Uri-Path:lamp Uri-Path:keys Content-Format=41 !=00",
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct proxy_config c = engine_careful();
+		struct engine *e = start_trusted(&c);
+
+		engine_line(e, "%s", rows[i]);
+		assert_int_equal(e->to_device, 10);
+		assert_int_equal(e->proxy->guard->servers[0].budgets[BUDGET_UNKNOWN].used, 36);
+		e->n_out = 0;
+		engine_stop(e);
+	}
+}
+
+/* A NON's Message ID may be used again after NON_LIFETIME, 145 s (RFC 7252 §4.4). */
+static void test_non_lifetime(void **state)
+{
+	struct proxy_config c = engine_roomy();
+	struct engine *e = engine_start(&c);
+
+	(void)state;
+	ENGINE_PLAY(e, "a> NON 0.01 0001 #01 " GET, "lamp< NON 0.01 * #* Uri-Path:t", "lamp> NON 2.05 0001 #$ !1",
+		    "a< NON 2.05 * #01 !1", "wait 144s", "a> NON 0.01 0001 #01 " GET, "quiet lamp", "flush", "wait 2s",
+		    "a> NON 0.01 0001 #01 " GET, "lamp< NON 0.01 * #* Uri-Path:t", "quiet");
+	engine_stop(e);
+}
+
+/* dry-run: as if open, also for what is admitted: past the link's bucket. */
+static void test_dry_run(void **state)
+{
+	struct proxy_config c = engine_careful();
+	struct engine *e;
+
+	(void)state;
+	c.policy.dry_run = true;
+	c.links[0].sched.rate = (struct rate){ 10, TSTAMP_S };
+	c.links[0].sched.burst = 128;
+	e = engine_start(&c);
+	for (unsigned i = 0; i < 6; i++)
+		engine_line(e, "%c> NON 0.01 0001 #01 " GET, 'a' + i);
+	assert_int_equal(e->to_device, 6);
+	e->n_out = 0;
+	engine_stop(e);
 }
 
 int main(void)
@@ -593,6 +671,11 @@ int main(void)
 		cmocka_unit_test(test_repeated_by_unproven),
 		cmocka_unit_test(test_echo),
 		cmocka_unit_test(test_echo_flow),
+		cmocka_unit_test(test_forged_obstacles),
+		cmocka_unit_test(test_nstart_lanes),
+		cmocka_unit_test(test_handshakes_cost),
+		cmocka_unit_test(test_non_lifetime),
+		cmocka_unit_test(test_dry_run),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

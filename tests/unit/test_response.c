@@ -58,8 +58,7 @@ static void answer_figure(struct engine *e, const struct figure *f, uint8_t type
 	assert_int_equal(up.type, f->request.type);
 	assert_int_equal(up.token.len, EXCHANGE_TOKEN);
 	assert_true(bytes_equal(up.options, f->request.options));
-	msgbuf_begin(&b, buf, sizeof buf, type, f->response.code, type == MSG_ACK ? up.mid : mid,
-		     up.token);
+	msgbuf_begin(&b, buf, sizeof buf, type, f->response.code, type == MSG_ACK ? up.mid : mid, up.token);
 	msgbuf_payload(&b, f->response.payload);
 	engine_receive(e, &engine_peer(e, "lamp")->path, msgbuf_end(&b));
 }
@@ -186,36 +185,32 @@ static void test_device_answers(void **state)
 	ENGINE_PLAY(e,
 		    /* empty ACK, then separate CON, which the device repeats: acknowledged again,
 		       delivered once */
-		    "a> CON 0.01 0001 #a1 " GET, "lamp< CON 0.01 * #*t Uri-Path:temperature",
-		    "lamp> ACK 0.00 $ #", "wait 2s", "quiet", "lamp> CON 2.05 7001 #$t !on",
-		    "lamp< ACK 0.00 7001 #", "a< ACK 2.05 0001 #a1 !on",
-		    "lamp> CON 2.05 7001 #$t !on", "lamp< ACK 0.00 7001 #", "quiet",
+		    "a> CON 0.01 0001 #a1 " GET, "lamp< CON 0.01 * #*t Uri-Path:temperature", "lamp> ACK 0.00 $ #",
+		    "wait 2s", "quiet", "lamp> CON 2.05 7001 #$t !on", "lamp< ACK 0.00 7001 #",
+		    "a< ACK 2.05 0001 #a1 !on", "lamp> CON 2.05 7001 #$t !on", "lamp< ACK 0.00 7001 #", "quiet",
 		    /* the separate response overtakes the ACK */
 		    "a> CON 0.01 0002 #a2 " GET, "lamp< CON 0.01 *m #* Uri-Path:temperature",
-		    "lamp> CON 2.05 7002 #$ !on", "lamp< ACK 0.00 7002 #",
-		    "a< ACK 2.05 0002 #a2 !on", "lamp> ACK 0.00 $m #", "quiet",
+		    "lamp> CON 2.05 7002 #$ !on", "lamp< ACK 0.00 7002 #", "a< ACK 2.05 0002 #a2 !on",
+		    "lamp> ACK 0.00 $m #", "quiet",
 		    /* NON response to a CON */
 		    "a> CON 0.01 0003 #a3 " GET, "lamp< CON 0.01 * #* Uri-Path:temperature",
 		    "lamp> NON 2.05 7003 #$ !on", "a< ACK 2.05 0003 #a3 !on", "quiet",
 		    /* RST */
-		    "a> CON 0.01 0004 #a4 " GET, "lamp< CON 0.01 * #* Uri-Path:temperature",
-		    "lamp> RST 0.00 $ #", "a< ACK 5.02 0004 #a4", "quiet",
+		    "a> CON 0.01 0004 #a4 " GET, "lamp< CON 0.01 * #* Uri-Path:temperature", "lamp> RST 0.00 $ #",
+		    "a< ACK 5.02 0004 #a4", "quiet",
 		    /* RST to a NON */
-		    "a> NON 0.01 0005 #a5 " GET, "lamp< NON 0.01 * #* Uri-Path:temperature",
-		    "lamp> RST 0.00 $ #", "a< NON 5.02 * #a5", "quiet",
+		    "a> NON 0.01 0005 #a5 " GET, "lamp< NON 0.01 * #* Uri-Path:temperature", "lamp> RST 0.00 $ #",
+		    "a< NON 5.02 * #a5", "quiet",
 		    /* piggybacked under a wrong Message ID, wrong token, wrong device: matches
 		       nothing */
 		    "a> CON 0.01 0006 #a6 " GET, "lamp< CON 0.01 *m #*t Uri-Path:temperature",
 		    "lamp> ACK 2.05 0000 #$t !on", "lamp> ACK 2.05 $m #0102030405060708 !on",
-		    "door> ACK 2.05 $m #$t !on", "quiet", "lamp> ACK 2.05 $m #$t !on",
-		    "a< ACK 2.05 0006 #a6 !on",
+		    "door> ACK 2.05 $m #$t !on", "quiet", "lamp> ACK 2.05 $m #$t !on", "a< ACK 2.05 0006 #a6 !on",
 		    /* a CON that matches nothing is rejected, a ping answered, a request of the
 		       device refused */
-		    "lamp> CON 2.05 7005 #0102030405060708 !on", "lamp< RST 0.00 7005 #",
-		    "lamp> CON 0.00 7006 #", "lamp< RST 0.00 7006 #",
-		    "lamp> CON 0.01 7007 #01 Uri-Path:x", "lamp< RST 0.00 7007 #",
-		    "lamp> NON 0.01 7008 #01 Uri-Path:x",
-		    "lamp> NON 2.05 7009 #0102030405060708 !on", "quiet");
+		    "lamp> CON 2.05 7005 #0102030405060708 !on", "lamp< RST 0.00 7005 #", "lamp> CON 0.00 7006 #",
+		    "lamp< RST 0.00 7006 #", "lamp> CON 0.01 7007 #01 Uri-Path:x", "lamp< RST 0.00 7007 #",
+		    "lamp> NON 0.01 7008 #01 Uri-Path:x", "lamp> NON 2.05 7009 #0102030405060708 !on", "quiet");
 	engine_stop(e);
 }
 
@@ -272,8 +267,7 @@ static void test_verbatim(void **state)
 		const struct engine_sent *s;
 		struct msg up, got;
 
-		engine_line(e, "a> CON 0.02 %04x #%04x OSCORE=0900 Uri-Path:lamp !=00", round,
-			    round);
+		engine_line(e, "a> CON 0.02 %04x #%04x OSCORE=0900 Uri-Path:lamp !=00", round, round);
 		s = engine_take(e, "lamp");
 		assert_non_null(s);
 		assert_int_equal(msg_parse(&up, bytes_of(s->buf, s->len)), MSG_OK);
@@ -314,31 +308,26 @@ static void test_observe(void **state)
 	struct engine *e = engine_start(&c);
 
 	(void)state;
-	ENGINE_PLAY(
-		e, "a> CON 0.01 0001 #c0ffee " REGISTER,
-		"lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
-		"lamp> ACK 2.05 $ #$t Observe=09 !20", "a< ACK 2.05 0001 #c0ffee Observe=09 !20",
-		"prove a",
-		/* NON and CON notifications; ours keep the kind, with our Message IDs */
-		"lamp> NON 2.05 7001 #$t Observe=0a !21", "a< NON 2.05 * #c0ffee Observe=0a !21",
-		"prove a", "lamp> CON 2.05 7002 #$t Observe=0b !22", "lamp< ACK 0.00 7002 #",
-		"a< CON 2.05 * #c0ffee Observe=0b !22", "a> ACK 0.00 $ #", "wait 55s", "quiet",
-		/* a CON notification the client does not acknowledge is repeated, with the same
+	ENGINE_PLAY(e, "a> CON 0.01 0001 #c0ffee " REGISTER, "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
+		    "lamp> ACK 2.05 $ #$t Observe=09 !20", "a< ACK 2.05 0001 #c0ffee Observe=09 !20", "prove a",
+		    /* NON and CON notifications; ours keep the kind, with our Message IDs */
+		    "lamp> NON 2.05 7001 #$t Observe=0a !21", "a< NON 2.05 * #c0ffee Observe=0a !21", "prove a",
+		    "lamp> CON 2.05 7002 #$t Observe=0b !22", "lamp< ACK 0.00 7002 #",
+		    "a< CON 2.05 * #c0ffee Observe=0b !22", "a> ACK 0.00 $ #", "wait 55s", "quiet",
+		    /* a CON notification the client does not acknowledge is repeated, with the same
 		   bytes */
-		"lamp> CON 2.05 7003 #$t Observe=0c !23", "lamp< ACK 0.00 7003 #",
-		"a< CON 2.05 *m #c0ffee Observe=0c !23", "wait 3s",
-		"a< CON 2.05 $m #c0ffee Observe=0c !23", "a> ACK 0.00 $m #", "wait 90s", "prove a",
-		/* renewal: the device sees the same token, and so the same observation (RFC 7641
+		    "lamp> CON 2.05 7003 #$t Observe=0c !23", "lamp< ACK 0.00 7003 #",
+		    "a< CON 2.05 *m #c0ffee Observe=0c !23", "wait 3s", "a< CON 2.05 $m #c0ffee Observe=0c !23",
+		    "a> ACK 0.00 $m #", "wait 90s", "prove a",
+		    /* renewal: the device sees the same token, and so the same observation (RFC 7641
 		   §3.1) */
-		"a> CON 0.01 0002 #c0ffee " REGISTER,
-		"lamp< CON 0.01 * #$t Observe= Uri-Path:temperature",
-		"lamp> ACK 2.05 $ #$t Observe=0d !24", "a< ACK 2.05 0002 #c0ffee Observe=0d !24",
-		"lamp> NON 2.05 7004 #$t Observe=0e !25", "a< NON 2.05 * #c0ffee Observe=0e !25",
-		/* deregistration goes up under the same token; then it is over */
-		"a> CON 0.01 0003 #c0ffee " DEREGISTER,
-		"lamp< CON 0.01 * #$t Observe=01 Uri-Path:temperature", "lamp> ACK 2.05 $ #$t !26",
-		"a< ACK 2.05 0003 #c0ffee !26", "lamp> NON 2.05 7005 #$t Observe=0f !27",
-		"lamp< RST 0.00 7005 #", "quiet");
+		    "a> CON 0.01 0002 #c0ffee " REGISTER, "lamp< CON 0.01 * #$t Observe= Uri-Path:temperature",
+		    "lamp> ACK 2.05 $ #$t Observe=0d !24", "a< ACK 2.05 0002 #c0ffee Observe=0d !24",
+		    "lamp> NON 2.05 7004 #$t Observe=0e !25", "a< NON 2.05 * #c0ffee Observe=0e !25",
+		    /* deregistration goes up under the same token; then it is over */
+		    "a> CON 0.01 0003 #c0ffee " DEREGISTER, "lamp< CON 0.01 * #$t Observe=01 Uri-Path:temperature",
+		    "lamp> ACK 2.05 $ #$t !26", "a< ACK 2.05 0003 #c0ffee !26",
+		    "lamp> NON 2.05 7005 #$t Observe=0f !27", "lamp< RST 0.00 7005 #", "quiet");
 	assert_int_equal(e->proxy->exchanges.count, 0);
 	engine_stop(e);
 }
@@ -352,33 +341,26 @@ static void test_observe_ends(void **state)
 	(void)state;
 	ENGINE_PLAY(e,
 		    /* the client answers a notification with RST: the next one is told so */
-		    "a> CON 0.01 0001 #01 " REGISTER,
-		    "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
-		    "lamp> ACK 2.05 $ #$t Observe=01 !1", "a< ACK 2.05 0001 #01 Observe=01 !1",
-		    "prove a", "lamp> NON 2.05 7001 #$t Observe=02 !2",
-		    "a< NON 2.05 * #01 Observe=02 !2", "a> RST 0.00 $ #",
+		    "a> CON 0.01 0001 #01 " REGISTER, "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
+		    "lamp> ACK 2.05 $ #$t Observe=01 !1", "a< ACK 2.05 0001 #01 Observe=01 !1", "prove a",
+		    "lamp> NON 2.05 7001 #$t Observe=02 !2", "a< NON 2.05 * #01 Observe=02 !2", "a> RST 0.00 $ #",
 		    "lamp> NON 2.05 7002 #$t Observe=03 !3", "lamp< RST 0.00 7002 #", "quiet",
 		    /* the client is gone: its CON is given up, and then the same */
-		    "a> CON 0.01 0002 #02 " REGISTER,
-		    "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
+		    "a> CON 0.01 0002 #02 " REGISTER, "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
 		    "lamp> ACK 2.05 $ #$t Observe=01 !1", "a< ACK 2.05 0002 #02 Observe=01 !1",
-		    "lamp> CON 2.05 7003 #$t Observe=02 !2", "lamp< ACK 0.00 7003 #", "wait 100s",
-		    "flush", "lamp> CON 2.05 7004 #$t Observe=03 !3", "lamp< RST 0.00 7004 #",
-		    "quiet",
+		    "lamp> CON 2.05 7003 #$t Observe=02 !2", "lamp< ACK 0.00 7003 #", "wait 100s", "flush",
+		    "lamp> CON 2.05 7004 #$t Observe=03 !3", "lamp< RST 0.00 7004 #", "quiet",
 		    /* an error code, or no Observe option, is the last word (RFC 7641 §3.2) */
-		    "a> CON 0.01 0003 #03 " REGISTER,
-		    "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
-		    "lamp> ACK 2.05 $ #$t Observe=01 !1", "a< ACK 2.05 0003 #03 Observe=01 !1",
-		    "prove a", "lamp> NON 4.04 7005 #$t", "a< NON 4.04 * #03",
-		    "lamp> NON 2.05 7006 #$t Observe=02 !2", "lamp< RST 0.00 7006 #", "quiet",
+		    "a> CON 0.01 0003 #03 " REGISTER, "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
+		    "lamp> ACK 2.05 $ #$t Observe=01 !1", "a< ACK 2.05 0003 #03 Observe=01 !1", "prove a",
+		    "lamp> NON 4.04 7005 #$t", "a< NON 4.04 * #03", "lamp> NON 2.05 7006 #$t Observe=02 !2",
+		    "lamp< RST 0.00 7006 #", "quiet",
 		    /* the device declines: no Observe in its answer */
-		    "a> CON 0.01 0004 #04 " REGISTER,
-		    "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature", "lamp> ACK 2.05 $ #$t !1",
-		    "a< ACK 2.05 0004 #04 !1", "lamp> NON 2.05 7007 #$t Observe=02 !2",
+		    "a> CON 0.01 0004 #04 " REGISTER, "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
+		    "lamp> ACK 2.05 $ #$t !1", "a< ACK 2.05 0004 #04 !1", "lamp> NON 2.05 7007 #$t Observe=02 !2",
 		    "lamp< RST 0.00 7007 #", "quiet",
 		    /* an unsafe option in a notification: 5.02, and over */
-		    "a> CON 0.01 0005 #05 " REGISTER,
-		    "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
+		    "a> CON 0.01 0005 #05 " REGISTER, "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
 		    "lamp> ACK 2.05 $ #$t Observe=01 !1", "a< ACK 2.05 0005 #05 Observe=01 !1",
 		    "lamp> NON 2.05 7008 #$t Observe=02 65002=00 !2", "a< NON 5.02 * #05",
 		    "lamp> NON 2.05 7009 #$t Observe=03 !3", "lamp< RST 0.00 7009 #", "quiet");
@@ -396,8 +378,7 @@ static void test_observe_probes(void **state)
 	unsigned cons = 0;
 
 	(void)state;
-	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " REGISTER,
-		    "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
+	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " REGISTER, "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
 		    "lamp> ACK 2.05 $ #$t Observe=01 !1", "a< ACK 2.05 0001 #01 Observe=01 !1");
 	engine_prove(e, "a");
 	for (unsigned i = 1; i <= 24; i++) {
@@ -426,23 +407,18 @@ static void test_observe_max(void **state)
 	(void)state;
 	c.servers[0].observe_max = 2;
 	e = engine_start(&c);
-	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " REGISTER,
-		    "lamp< CON 0.01 * #*a Observe= Uri-Path:temperature",
+	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " REGISTER, "lamp< CON 0.01 * #*a Observe= Uri-Path:temperature",
 		    "lamp> ACK 2.05 $ #$a Observe=01 !1", "a< ACK 2.05 0001 #01 Observe=01 !1",
-		    "b> CON 0.01 0001 #01 " REGISTER,
-		    "lamp< CON 0.01 * #*b Observe= Uri-Path:temperature",
-		    "lamp> ACK 2.05 $ #$b Observe=01 !1", "b< ACK 2.05 0001 #01 Observe=01 !1",
-		    "prove a", "prove b", "lamp> NON 2.05 7001 #$b Observe=02 !b",
-		    "b< NON 2.05 * #01 Observe=02 !b", "lamp> NON 2.05 7002 #$a Observe=02 !a",
-		    "a< NON 2.05 * #01 Observe=02 !a", "quiet",
+		    "b> CON 0.01 0001 #01 " REGISTER, "lamp< CON 0.01 * #*b Observe= Uri-Path:temperature",
+		    "lamp> ACK 2.05 $ #$b Observe=01 !1", "b< ACK 2.05 0001 #01 Observe=01 !1", "prove a", "prove b",
+		    "lamp> NON 2.05 7001 #$b Observe=02 !b", "b< NON 2.05 * #01 Observe=02 !b",
+		    "lamp> NON 2.05 7002 #$a Observe=02 !a", "a< NON 2.05 * #01 Observe=02 !a", "quiet",
 		    /* the third is answered, but not observed */
 		    "d> CON 0.01 0001 #01 " REGISTER, "lamp< CON 0.01 * #* Uri-Path:temperature",
 		    "lamp> ACK 2.05 $ #$ !1", "d< ACK 2.05 0001 #01 !1",
 		    /* a renewal is no third */
-		    "a> CON 0.01 0002 #01 " REGISTER,
-		    "lamp< CON 0.01 * #$a Observe= Uri-Path:temperature",
-		    "lamp> ACK 2.05 $ #$a Observe=03 !1", "a< ACK 2.05 0002 #01 Observe=03 !1",
-		    "quiet");
+		    "a> CON 0.01 0002 #01 " REGISTER, "lamp< CON 0.01 * #$a Observe= Uri-Path:temperature",
+		    "lamp> ACK 2.05 $ #$a Observe=03 !1", "a< ACK 2.05 0002 #01 Observe=03 !1", "quiet");
 	assert_int_equal(e->proxy->exchanges.observing[0], 2);
 	engine_stop(e);
 }
@@ -455,16 +431,13 @@ static void test_observe_device_lost(void **state)
 	struct engine *e = engine_start(&c);
 
 	(void)state;
-	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " REGISTER,
-		    "lamp< CON 0.01 * #*a Observe= Uri-Path:temperature",
-		    "lamp> ACK 2.05 $ #$a Observe=01 !1", "a< ACK 2.05 0001 #01 Observe=01 !1",
+	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " REGISTER, "lamp< CON 0.01 * #*a Observe= Uri-Path:temperature",
+		    "lamp> ACK 2.05 $ #$a Observe=01 !1", "a< ACK 2.05 0001 #01 Observe=01 !1", "wait 24h");
+	assert_int_equal(e->proxy->exchanges.observing[0], 1);
+	ENGINE_PLAY(e, "lamp> NON 2.05 7001 #$a Observe=02 !2", "a< CON 2.05 * #01 Observe=02 !2", "a> ACK 0.00 $ #",
 		    "wait 24h");
 	assert_int_equal(e->proxy->exchanges.observing[0], 1);
-	ENGINE_PLAY(e, "lamp> NON 2.05 7001 #$a Observe=02 !2", "a< CON 2.05 * #01 Observe=02 !2",
-		    "a> ACK 0.00 $ #", "wait 24h");
-	assert_int_equal(e->proxy->exchanges.observing[0], 1);
-	ENGINE_PLAY(e, "wait 2h", "lamp> NON 2.05 7002 #$a Observe=03 !3", "lamp< RST 0.00 7002 #",
-		    "quiet");
+	ENGINE_PLAY(e, "wait 2h", "lamp> NON 2.05 7002 #$a Observe=03 !3", "lamp< RST 0.00 7002 #", "quiet");
 	assert_int_equal(e->proxy->exchanges.observing[0], 0);
 	engine_stop(e);
 }
@@ -477,14 +450,28 @@ static void test_observe_unproven(void **state)
 	struct engine *e = engine_start(&c);
 
 	(void)state;
-	ENGINE_PLAY(e, "x> CON 0.01 0001 #01 " REGISTER,
-		    "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
+	ENGINE_PLAY(e, "x> CON 0.01 0001 #01 " REGISTER, "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
 		    "lamp> ACK 2.05 $ #$t Observe=01 !1", "x< ACK 2.05 0001 #01 Observe=01 !1");
 	for (unsigned i = 0; i < 200; i++) {
 		engine_line(e, "lamp> NON 2.05 %04x #$t Observe=%02x !n", 0x7000 + i, i + 2);
 		engine_line(e, "wait 1s");
 	}
 	engine_line(e, "flush"); /* the engine has watched the amplification */
+	engine_stop(e);
+}
+
+/* Nor is the first response kept for as long as an observation when its client never proves itself. */
+static void test_observe_unproven_first(void **state)
+{
+	struct proxy_config c = engine_roomy();
+	struct engine *e = engine_start(&c);
+
+	(void)state;
+	ENGINE_PLAY(e, "x> CON 0.01 0001 #01 " REGISTER, "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
+		    "lamp> ACK 2.05 $ #$t Observe=01 !" LONG LONG, "x< CON 0.00 * #", "quiet");
+	assert_int_equal(e->proxy->holding, 1);
+	ENGINE_PLAY(e, "wait 94s", "quiet");
+	assert_int_equal(e->proxy->exchanges.count, 0);
 	engine_stop(e);
 }
 
@@ -499,28 +486,137 @@ static void test_observe_proven_later(void **state)
 	struct engine *e = engine_start(&c);
 
 	(void)state;
-	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " REGISTER,
-		    "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
+	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " REGISTER, "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
 		    "lamp> ACK 2.05 $ #$t Observe=01 !1", "a< ACK 2.05 0001 #01 Observe=01 !1",
-		    "lamp> NON 2.05 7001 #$t Observe=02 !2", "a< CON 2.05 * #01 Observe=02 !2",
-		    "a> ACK 0.00 $ #", "lamp> NON 2.05 7002 #$t Observe=03 !" LONG,
-		    "a< NON 2.05 * #01 Observe=03 !" LONG,
-		    "lamp> NON 2.05 7003 #$t Observe=04 !" LONG,
-		    "a< NON 2.05 * #01 Observe=04 !" LONG, "quiet",
+		    "lamp> NON 2.05 7001 #$t Observe=02 !2", "a< CON 2.05 * #01 Observe=02 !2", "a> ACK 0.00 $ #",
+		    "lamp> NON 2.05 7002 #$t Observe=03 !" LONG, "a< NON 2.05 * #01 Observe=03 !" LONG,
+		    "lamp> NON 2.05 7003 #$t Observe=04 !" LONG, "a< NON 2.05 * #01 Observe=04 !" LONG, "quiet",
 
-		    "b> CON 0.01 0001 #01 " REGISTER,
-		    "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
+		    "b> CON 0.01 0001 #01 " REGISTER, "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
 		    "lamp> ACK 2.05 $ #$t Observe=01 !1", "b< ACK 2.05 0001 #01 Observe=01 !1",
 		    "lamp> NON 2.05 7004 #$t Observe=02 !" LONG LONG, "b< CON 0.00 *p #", "quiet",
-		    "lamp> NON 2.05 7005 #$t Observe=03 !" LONG LONG "x", "flush",
-		    "b> RST 0.00 $p #", "b< CON 2.05 * #01 Observe=03 !" LONG LONG "x",
-		    "b> ACK 0.00 $ #", "wait 1s", "b< CON 0.00 * #", "quiet");
+		    "lamp> NON 2.05 7005 #$t Observe=03 !" LONG LONG "x", "flush", "b> RST 0.00 $p #",
+		    "b< CON 2.05 * #01 Observe=03 !" LONG LONG "x", "b> ACK 0.00 $ #", "wait 1s", "b< CON 0.00 * #",
+		    "quiet");
+	engine_stop(e);
+}
+
+/* A client that is gone is noticed, however often the device has news: its CON is repeated, not replaced. */
+static void test_vanished(void **state)
+{
+	static const char *const types[] = { "NON", "CON" };
+
+	(void)state;
+	for (unsigned t = 0; t < 2; t++) {
+		struct proxy_config c = engine_roomy();
+		struct engine *e = engine_start(&c);
+
+		ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " REGISTER, "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
+			    "lamp> ACK 2.05 $ #$t Observe=01 !1", "a< ACK 2.05 0001 #01 Observe=01 !1",
+			    "lamp> NON 2.05 7001 #$t Observe=02 !2", "a< CON 2.05 * #01 Observe=02 !2",
+			    "a> ACK 0.00 $ #");
+		for (unsigned i = 0; i < 30; i++) {
+			engine_line(e, "lamp> %s 2.05 %04x #$t Observe=%02x !x", types[t], 0x7100 + i, i + 3);
+			engine_wait(e, 10 * TSTAMP_S);
+		}
+		assert_int_equal(e->proxy->exchanges.count, 0);
+		assert_int_equal(e->proxy->faults[FAULT_CLIENT_GONE], 1);
+		e->n_out = 0;
+		engine_stop(e);
+	}
+}
+
+/* While a CON is not acknowledged news goes as NON, and the acknowledgement is still recognised. */
+static void test_news_meanwhile(void **state)
+{
+	struct proxy_config c = engine_roomy();
+	struct engine *e = engine_start(&c);
+
+	(void)state;
+	ENGINE_PLAY(e, "prove a", "a> CON 0.01 0001 #01 " REGISTER,
+		    "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature", "lamp> ACK 2.05 $ #$t Observe=01 !1",
+		    "a< ACK 2.05 0001 #01 Observe=01 !1", "lamp> CON 2.05 7001 #$t Observe=02 !2",
+		    "lamp< ACK 0.00 7001 #", "a< CON 2.05 *m #01 Observe=02 !2",
+		    "lamp> CON 2.05 7002 #$t Observe=03 !3", "lamp< ACK 0.00 7002 #", "a< NON 2.05 * #01 Observe=03 !3",
+		    "a> ACK 0.00 $m #", "wait 100s", "quiet", "lamp> CON 2.05 7003 #$t Observe=04 !4",
+		    "lamp< ACK 0.00 7003 #", "a< CON 2.05 * #01 Observe=04 !4", "a> RST 0.00 $ #", "quiet");
+	assert_int_equal(e->proxy->exchanges.count, 0);
+	engine_stop(e);
+}
+
+/* A second copy of a piggybacked response is no notification; a device that restarted counts its Message IDs anew. */
+static void test_device_repeats(void **state)
+{
+	struct proxy_config c = engine_roomy();
+	struct engine *e = engine_start(&c);
+
+	(void)state;
+	ENGINE_PLAY(e, "prove a", "a> CON 0.01 0001 #01 " REGISTER,
+		    "lamp< CON 0.01 *m #*t Observe= Uri-Path:temperature", "lamp> ACK 2.05 $m #$t Observe=01 !1",
+		    "a< ACK 2.05 0001 #01 Observe=01 !1", "lamp> ACK 2.05 $m #$t Observe=01 !1", "quiet",
+		    "b> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 * #*t Uri-Path:temperature",
+		    "lamp> CON 2.05 0001 #$t !1", "lamp< ACK 0.00 0001 #", "b< ACK 2.05 0001 #01 !1",
+		    "d> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 * #*t Uri-Path:temperature",
+		    "lamp> CON 2.05 0001 #$t !2", "lamp< ACK 0.00 0001 #", "d< ACK 2.05 0001 #01 !2", "quiet");
+	engine_stop(e);
+}
+
+/* Registrations from forged addresses leave places to clients that proved theirs. */
+static void test_forged_observers(void **state)
+{
+	struct proxy_config c = engine_roomy();
+	struct engine *e = engine_start(&c);
+
+	(void)state;
+	for (unsigned i = 0; i < 20; i++) {
+		char name[8], address[64];
+
+		sprintf(name, "s%u", i);
+		sprintf(address, "[2001:db8:bad:%x::1]:40000", i + 16);
+		engine_client(e, name, address);
+		engine_line(e, "%s> CON 0.01 0001 #01 " REGISTER, name);
+		engine_line(e, i < 8 ? "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature"
+				     : "lamp< CON 0.01 * #*t Uri-Path:temperature");
+		engine_line(e, i < 8 ? "lamp> ACK 2.05 $ #$t Observe=01 !1" : "lamp> ACK 2.05 $ #$t !1");
+	}
+	ENGINE_PLAY(e, "flush", "prove a", "a> CON 0.01 0001 #01 " REGISTER,
+		    "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature", "lamp> ACK 2.05 $ #$t Observe=01 !1",
+		    "a< ACK 2.05 0001 #01 Observe=01 !1", "quiet");
+	engine_stop(e);
+}
+
+/* A key proves no address: one answer, but no stream of them (I3), and guessed acknowledgements prove nothing. */
+static void test_unproven_home(void **state)
+{
+	struct proxy_config c = engine_roomy();
+	struct engine *e = engine_start(&c);
+
+	(void)state;
+	ENGINE_PLAY(e, "x> CON 0.05 0001 #01 Observe= OSCORE=090105 Uri-Path:lamp !=00",
+		    "lamp< CON 0.05 * #*t Observe= OSCORE=090105 !=00", "lamp> ACK 2.05 $ #$t Observe=01 OSCORE= !=00");
+	for (unsigned i = 0; i < 6; i++) /* the engine would cry */
+		engine_line(e, "lamp> NON 2.05 %04x #$t Observe=%02x OSCORE= !" LONG LONG, 0x7000 + i, i + 2);
+	ENGINE_PLAY(e, "flush", "y> CON 0.01 0001 #01 " REGISTER, "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
+		    "lamp> ACK 2.05 $ #$t Observe=01 !1", "y< ACK 2.05 0001 #01 Observe=01 !1",
+		    "lamp> NON 2.05 7001 #$t Observe=02 !2", "y< CON 2.05 * #01 Observe=02 !2");
+	for (unsigned i = 0; i < 65536; i++) {
+		const uint8_t ack[] = { 0x60, 0, (uint8_t)(i * 40503 >> 8), (uint8_t)(i * 40503) };
+
+		engine_receive(e, &engine_peer(e, "y")->path, bytes_of(ack, sizeof ack));
+	}
+	assert_false(guard_knows(e->proxy->guard, &engine_peer(e, "y")->path.remote, e->now));
+	e->n_out = 0;
 	engine_stop(e);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_vanished),
+		cmocka_unit_test(test_news_meanwhile),
+		cmocka_unit_test(test_device_repeats),
+		cmocka_unit_test(test_unproven_home),
+		cmocka_unit_test(test_forged_observers),
 		cmocka_unit_test(test_piggybacked_figures),
 		cmocka_unit_test(test_lost_upstream),
 		cmocka_unit_test(test_separate_figures),
@@ -534,6 +630,7 @@ int main(void)
 		cmocka_unit_test(test_observe_max),
 		cmocka_unit_test(test_observe_device_lost),
 		cmocka_unit_test(test_observe_unproven),
+		cmocka_unit_test(test_observe_unproven_first),
 		cmocka_unit_test(test_observe_proven_later),
 	};
 

@@ -95,7 +95,7 @@ static void test_outcomes(void **state)
 		const struct relation *rel;
 
 		earn(&w, rows[i].earned);
-		w.in.proven = rows[i].proven;
+		w.in.proven = w.in.echo = rows[i].proven;
 		settle(&w, rows[i].outcome);
 		rel = relation(&w);
 		if ((rel ? rel->standing : STANDING_UNKNOWN) != rows[i].after)
@@ -198,9 +198,8 @@ static void test_refunds(void **state)
 	static const struct {
 		enum guard_outcome outcome;
 		bool refunded;
-	} rows[] = { { OUTCOME_ACCEPTED, true }, { OUTCOME_CANCELLED, true },
-		     { OUTCOME_REFUSED, false }, { OUTCOME_SILENT, false },
-		     { OUTCOME_NEUTRAL, false }, { OUTCOME_TENTATIVE, false } };
+	} rows[] = { { OUTCOME_ACCEPTED, true }, { OUTCOME_CANCELLED, true }, { OUTCOME_REFUSED, false },
+		     { OUTCOME_SILENT, false },  { OUTCOME_NEUTRAL, false },  { OUTCOME_TENTATIVE, false } };
 
 	(void)state;
 	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -209,8 +208,7 @@ static void test_refunds(void **state)
 		uint32_t before = budget_left(&s->budgets[BUDGET_UNKNOWN], &s->cost, START);
 
 		w.in.lane = LANE_UNKNOWN;
-		w.in.charged =
-			budget_take(&s->budgets[BUDGET_UNKNOWN], &s->cost, BUDGET_REQUEST, START);
+		w.in.charged = budget_take(&s->budgets[BUDGET_UNKNOWN], &s->cost, BUDGET_REQUEST, START);
 		assert_true(w.in.charged);
 		settle(&w, rows[i].outcome);
 		assert_int_equal(budget_left(&s->budgets[BUDGET_UNKNOWN], &s->cost, START),
