@@ -274,16 +274,32 @@ static struct verdict judge_doubted(struct guard *g, const struct bench *b)
 	return ask_and_hold(g, b, REASON_DOUBTED);
 }
 
+/* Ahead of strangers, but in a day no more than they get: a guesser of kids comes this way, too. Refunded on acceptance. */
+static bool take_moved(const struct bench *b)
+{
+	struct guard_server_state *s = b->server;
+
+	if (tstamp_since(s->moved_day, b->now) >= TSTAMP_DAY) {
+		s->moved_day = b->now;
+		s->moved_used = 0;
+	}
+	if (s->moved_used >= b->policy->unknown_budget ||
+	    !bucket_take(&s->moved, GUARD_MOVED, GUARD_MOVED_MAX, 1, b->now))
+		return false;
+	s->moved_used++;
+	return true;
+}
+
 static struct verdict judge_moved(struct guard *g, const struct bench *b)
 {
 	bool proven = b->echo_valid || (b->reach.state != REACH_NONE && !b->reach.wary);
 	enum verdict_reason why;
 
-	if (proven && bucket_take(&b->server->moved, GUARD_MOVED, GUARD_MOVED_MAX, 1, b->now)) {
+	if (proven && take_moved(b)) {
 		struct bench sure = *b;
 
 		sure.proven = true;
-		return forward(g, &sure, say(VERDICT_FORWARD, REASON_MOVED, LANE_MOVED), false, false);
+		return forward(g, &sure, say(VERDICT_FORWARD, REASON_MOVED, LANE_MOVED), true, false);
 	}
 	if (proven)
 		return judge_proven(g, b);

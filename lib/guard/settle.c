@@ -26,11 +26,20 @@ static struct relation *new_relation(struct guard *g, const struct inflight_requ
 	return rel;
 }
 
+static void give_back_moved(struct guard_server_state *s)
+{
+	bucket_refund(&s->moved, GUARD_MOVED, 1);
+	s->moved_used -= s->moved_used > 0;
+}
+
+/* What the payer was charged; a relation's own bucket is not given back. */
 static void give_back(struct guard *g, const struct inflight_request *in, tstamp now)
 {
 	struct guard_server_state *s = &g->servers[in->server];
 
-	if (in->charged)
+	if (in->charged && in->lane == LANE_MOVED)
+		give_back_moved(s);
+	else if (in->charged)
 		budget_refund(&s->budgets[in->lane == LANE_UNKNOWN ? BUDGET_UNKNOWN : BUDGET_REACHABLE], &s->cost,
 			      (enum budget_kind)in->kind);
 	if (in->queued)

@@ -25,6 +25,8 @@ enum guard_lane_budget { BUDGET_UNKNOWN, BUDGET_REACHABLE, BUDGETS };
 struct guard_server_state {
 	struct budget budgets[BUDGETS];
 	struct bucket moved; /* requests of relations at endpoints that are not theirs yet */
+	uint32_t moved_used; /* of unknown-budget, since moved_day */
+	tstamp moved_day;
 	struct budget_config cost;
 	uint64_t verdicts[VERDICT_ACTION_COUNT][REASON_COUNT];
 	uint64_t lanes[LANE_COUNT];

@@ -398,6 +398,53 @@ static void test_follow_up(void **state)
 	}
 }
 
+/* A reachable guesser of kids gets no more of a day than strangers do; who is accepted gets it back. */
+static void test_moved_budget(void **state)
+{
+	struct policy p = usual();
+	unsigned tried = 0, served = 0;
+	struct guard *g;
+	tstamp now;
+
+	(void)state;
+	p.servers[0].unknown_budget = 30;
+	p.echo_validity = TSTAMP_DAY;
+	g = cast(&p, &now);
+	for (unsigned i = 0; i < 100; i++, now += 2 * TSTAMP_S) { /* each from an endpoint that answered two pings */
+		struct guard_request rq = facts(MOVED, 2, 101 + i % 200);
+		struct verdict v;
+
+		rq.client.port = (uint16_t)(3000 + i);
+		for (unsigned n = 2; n-- > 0;) {
+			bool again;
+			tstamp at = now - n * TSTAMP_S;
+
+			guard_pong(g, &rq.client, &rq.listener, guard_ping(g, &rq.client, &rq.listener, at), &again, at);
+		}
+		v = guard_check(g, &rq, now);
+		tried += v.action == VERDICT_FORWARD && v.lane == LANE_MOVED;
+		guard_report(g, v.ticket, OUTCOME_REFUSED, now);
+	}
+	assert_int_equal(tried, 30);
+	guard_free(g);
+	g = cast(&p, &now);
+	for (unsigned i = 0; i < 60; i++, now += 2 * TSTAMP_S) { /* the true client, with a new port every time */
+		struct guard_request rq = facts(MOVED, 2, 101 + i);
+		struct verdict v;
+		bool again;
+
+		rq.client.port = (uint16_t)(3000 + i);
+		for (unsigned n = 2; n-- > 0;)
+			guard_pong(g, &rq.client, &rq.listener,
+				   guard_ping(g, &rq.client, &rq.listener, now - n * TSTAMP_S), &again, now - n * TSTAMP_S);
+		v = guard_check(g, &rq, now);
+		served += v.action == VERDICT_FORWARD && v.lane == LANE_MOVED;
+		guard_report(g, v.ticket, OUTCOME_ACCEPTED, now);
+	}
+	assert_int_equal(served, 60);
+	guard_free(g);
+}
+
 /* Max-Age is the expected wait, spread so that clients do not return together. */
 static void test_retry_after(void **state)
 {
@@ -433,7 +480,7 @@ int main(void)
 		cmocka_unit_test(test_rows),       cmocka_unit_test(test_plain),
 		cmocka_unit_test(test_handshakes), cmocka_unit_test(test_modes),
 		cmocka_unit_test(test_no_reply),   cmocka_unit_test(test_retry_after),
-		cmocka_unit_test(test_follow_up),
+		cmocka_unit_test(test_follow_up), cmocka_unit_test(test_moved_budget),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
