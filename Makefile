@@ -4,6 +4,7 @@
 #   make run        a real device behind the guard, with a live view
 #   make check      unit, vectors, replay, arrows, integration with real peers; all with ASan and UBSan
 #   make attack     the flood scenarios in full, three modes side by side
+#   make fuzz       random stories through the engine, for FUZZ_SECONDS; needs clang and its runtime
 #   make bench      speed, as ratios side by side in one run
 #   make install    into DESTDIR, under PREFIX
 
@@ -60,7 +61,7 @@ UNIT := \
 	answer config digest entropy log schema sockaddr systemd table tracer units
 
 .DEFAULT_GOAL := all
-.PHONY: all run check quick tests-build replay replay-record attack bench lint install clean deps deps-check FORCE
+.PHONY: all run check quick tests-build replay replay-record attack fuzz bench lint install clean deps deps-check FORCE
 .SECONDARY:
 
 all: $(B)/coap-guardd $(B)/coap-guardctl
@@ -111,9 +112,16 @@ $(B)/tests/replay/test_scenarios $(B)/tests/replay/replay:
 $(B)/tests/support/%: $(B)/tests/support/%.o
 	@$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@
 
+FUZZ = tests/fuzz/fuzz_engine.c tests/fuzz/fuzz_message.c
+
+# Plays the corpus only; fuzz builds the same with libFuzzer.
+$(B)/tests/fuzz/fuzz_engine: $(FUZZ:%.c=$(B)/%.o) $(B)/tests/fuzz/fuzz_main.o $(LIB_O)
+	@echo "  LINK  $@"
+	@$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(LIBS_LIB)
+
 SUPPORT = $(B)/tests/support/flood $(B)/tests/support/relay
 
-tests-build: all $(UNIT:%=$(B)/tests/unit/test_%) $(B)/tests/replay/test_scenarios $(B)/tests/replay/replay $(SUPPORT)
+tests-build: all $(UNIT:%=$(B)/tests/unit/test_%) $(B)/tests/replay/test_scenarios $(B)/tests/replay/replay $(B)/tests/fuzz/fuzz_engine $(SUPPORT)
 
 deps:
 	@tests/support/deps.sh build
@@ -147,6 +155,22 @@ attack: deps-check
 	@$(MAKE) --no-print-directory -j2 all $(SUPPORT)
 	@tests/support/peers.sh $(B)/peers
 	@BUILD=$(abspath $(B)) /usr/bin/python3 tests/integration/attack.py
+
+FUZZ_SECONDS ?= 60
+FUZZ_FLAGS   := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+
+$(B)/engine-fuzzer: $(FUZZ:%.c=$(B)/%.o) $(LIB_O)
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	@$(CC) $(CFLAGS) -fsanitize=fuzzer $^ -o $@ $(LIBS_LIB)
+
+# What it finds stays in $(B)/fuzz: crash-*, and the stories that reach new code in corpus/.
+fuzz:
+	@$(MAKE) --no-print-directory -j2 B=$(B)/fuzz CC=clang CFLAGS='$(FUZZ_FLAGS) -fsanitize=fuzzer-no-link' LDFLAGS= \
+		$(B)/fuzz/engine-fuzzer
+	@mkdir -p $(B)/fuzz/corpus
+	@$(B)/fuzz/engine-fuzzer -max_len=1200 -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(B)/fuzz/ \
+		$(B)/fuzz/corpus tests/fuzz/corpus/engine
 
 BENCH = bare device handover load yardstick
 

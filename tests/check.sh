@@ -59,6 +59,7 @@ for t in $UNIT; do cmocka "$ASAN/tests/unit/test_$t"; done
 echo "== stories and replay"
 cmocka "$ASAN/tests/replay/test_scenarios"
 single replay "$ASAN/tests/replay/replay" tests/replay/*.trace
+single fuzz-corpus "$ASAN/tests/fuzz/fuzz_engine" tests/fuzz/corpus/engine/*
 single replay-notices tests/replay/notices.sh "$ASAN/tests/replay/replay"
 
 echo "== structure"

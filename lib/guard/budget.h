@@ -9,8 +9,8 @@
 enum budget_kind { BUDGET_REQUEST, BUDGET_HANDSHAKE, BUDGET_KINDS };
 
 struct budget_config {
-	struct rate rate;       /* units, both kinds together */
-	uint32_t per_day;       /* units */
+	struct rate rate;        /* units, both kinds together */
+	uint32_t per_day;        /* units */
 	uint32_t handshake_cost; /* units; any other request costs 1 */
 };
 

@@ -56,8 +56,8 @@ static uint8_t *put_endpoint(uint8_t *out, const struct addr *a)
 }
 
 /* The listener without its scope: a reply leaves by the address and port the request came to. */
-static void make_tag(const struct echo_key *k, uint64_t epoch, const uint8_t head[TAG_AT],
-		     const struct addr *client, const struct addr *listener, uint8_t tag[8])
+static void make_tag(const struct echo_key *k, uint64_t epoch, const uint8_t head[TAG_AT], const struct addr *client,
+		     const struct addr *listener, uint8_t tag[8])
 {
 	struct siphash_key key = key_of_epoch(k, epoch);
 	uint8_t text[TAG_AT + 22 + 18], *end = text;
@@ -93,8 +93,8 @@ void echo_init(struct echo_key *k, const uint8_t secret[16], uint64_t lifetime, 
 	k->start = now;
 }
 
-void echo_make(const struct echo_key *k, const struct addr *client, const struct addr *listener,
-	       tstamp now, uint8_t out[ECHO_LEN])
+void echo_make(const struct echo_key *k, const struct addr *client, const struct addr *listener, tstamp now,
+	       uint8_t out[ECHO_LEN])
 {
 	uint64_t epoch = epoch_at(k, now);
 	uint64_t age = tstamp_since(k->start, now) % k->lifetime;
@@ -108,9 +108,8 @@ void echo_make(const struct echo_key *k, const struct addr *client, const struct
  * The time in a value is rounded down to a tick, so a value may grow stale a tick early, and is
  * never taken late.
  */
-enum echo_result echo_check(const struct echo_key *k, const struct addr *client,
-			    const struct addr *listener, struct bytes value, uint64_t validity,
-			    tstamp now)
+enum echo_result echo_check(const struct echo_key *k, const struct addr *client, const struct addr *listener,
+			    struct bytes value, uint64_t validity, tstamp now)
 {
 	uint64_t epoch;
 	tstamp made;

@@ -8,8 +8,12 @@ static void copy_client(const struct guard *g, const struct relation *rel, struc
 	uint64_t per_s = r.period ? r.count * TSTAMP_S / r.period : 0;
 
 	*out = (struct guard_client){
-		.server = rel->server, .standing = (enum standing)rel->standing, .doubted = relation_doubted(rel, now),
-		.kid_len = rel->kid_len, .settled = rel->history_len, .success = relation_success(rel),
+		.server = rel->server,
+		.standing = (enum standing)rel->standing,
+		.doubted = relation_doubted(rel, now),
+		.kid_len = rel->kid_len,
+		.settled = rel->history_len,
+		.success = relation_success(rel),
 		.idle = tstamp_since(rel->seen_s * TSTAMP_S, now),
 		.fill = bucket_fill(&rel->bucket, r, per_s ? 2 * per_s : 2, now),
 	};
@@ -52,10 +56,17 @@ void guard_view_server(const struct guard *g, uint8_t server, struct guard_serve
 void guard_view_totals(const struct guard *g, struct guard_totals *out)
 {
 	*out = (struct guard_totals){
-		.pings = g->pings, .pongs = g->pongs, .pongs_wrong = g->pongs_wrong, .echoes_made = g->echoes_made,
-		.echoes_valid = g->echoes_valid, .echoes_stale = g->echoes_stale, .echoes_foreign = g->echoes_foreign,
-		.replies_suppressed = g->replies.suppressed, .relations = reputation_count(g->reputation),
-		.relations_capacity = reputation_capacity(g->reputation), .contexts = seqtrack_count(g->seqtrack),
+		.pings = g->pings,
+		.pongs = g->pongs,
+		.pongs_wrong = g->pongs_wrong,
+		.echoes_made = g->echoes_made,
+		.echoes_valid = g->echoes_valid,
+		.echoes_stale = g->echoes_stale,
+		.echoes_foreign = g->echoes_foreign,
+		.replies_suppressed = g->replies.suppressed,
+		.relations = reputation_count(g->reputation),
+		.relations_capacity = reputation_capacity(g->reputation),
+		.contexts = seqtrack_count(g->seqtrack),
 		.inflight = inflight_count(g->inflight),
 	};
 }

@@ -54,8 +54,7 @@ static void gate_settle(struct gate *g, uint64_t largest, tstamp now)
 	uint64_t deepest = g->burst > largest ? g->burst : largest;
 
 	if (g->rate.count > 0)
-		g->bucket.tat =
-			tstamp_min(g->bucket.tat, tstamp_add(now, rate_duration(g->rate, deepest)));
+		g->bucket.tat = tstamp_min(g->bucket.tat, tstamp_add(now, rate_duration(g->rate, deepest)));
 }
 
 static struct dgram *dgram_of(struct list *node)

@@ -11,11 +11,11 @@
 struct linksched;
 
 struct linksched_config {
-	struct rate rate;        /* bytes per period */
-	uint32_t burst;          /* bytes; a larger datagram passes when the bucket is full (its debt is paid after) */
-	uint32_t overhead;       /* bytes added to each datagram's length: UDP and IPv6 */
-	uint32_t queue_length;   /* datagrams per lane */
-	uint8_t share[3];        /* percent: trusted classes (control..moved), reachable, unknown */
+	struct rate rate;      /* bytes per period */
+	uint32_t burst;        /* bytes; a larger datagram passes when the bucket is full (its debt is paid after) */
+	uint32_t overhead;     /* bytes added to each datagram's length: UDP and IPv6 */
+	uint32_t queue_length; /* datagrams per lane */
+	uint8_t share[3];      /* percent: trusted classes (control..moved), reachable, unknown */
 };
 
 struct linksched *linksched_create(const struct linksched_config *cfg); /* NULL: no memory */
@@ -42,7 +42,7 @@ uint64_t linksched_estimate(const struct linksched *q, unsigned lane, size_t len
 struct linksched_view {
 	uint32_t queued[LANE_COUNT];
 	uint64_t sent_datagrams[LANE_COUNT], sent_bytes[LANE_COUNT]; /* bytes with overhead */
-	unsigned fill_permille; /* of the link's bucket */
+	unsigned fill_permille;                                      /* of the link's bucket */
 };
 void linksched_view(const struct linksched *q, tstamp now, struct linksched_view *out);
 #endif

@@ -14,10 +14,10 @@
 struct newcomers;
 
 struct newcomers_config {
-	uint32_t capacity; /* waiting entries in all (1024) */
+	uint32_t capacity;       /* waiting entries in all (1024) */
 	uint32_t per_64, per_48; /* waiting entries of one prefix (1, 4) */
-	uint32_t charges; /* remembered charged prefixes (65536), in buckets of 8, the stalest makes room */
-	uint64_t memory;  /* a charge is forgotten after so long (24 h) */
+	uint32_t charges;        /* remembered charged prefixes (65536), in buckets of 8, the stalest makes room */
+	uint64_t memory;         /* a charge is forgotten after so long (24 h) */
 };
 
 struct newcomers_entry {
@@ -48,7 +48,7 @@ bool newcomers_admit(struct newcomers *n, uint32_t server, uint32_t kinds, tstam
 bool newcomers_remove(struct newcomers *n, uint32_t ref); /* the caller gave up on it */
 /* The device accepted what was admitted for this client: its prefixes are as if never charged by it. */
 void newcomers_refund(struct newcomers *n, const struct addr *client, tstamp now);
-bool newcomers_idle(const struct newcomers *n); /* nobody waits for any server */
+bool newcomers_idle(const struct newcomers *n);                         /* nobody waits for any server */
 uint32_t newcomers_waiting(const struct newcomers *n, uint32_t server); /* of one server */
 uint32_t newcomers_waiting_kinds(const struct newcomers *n, uint32_t server, uint32_t kinds);
 #endif

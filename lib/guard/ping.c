@@ -4,8 +4,8 @@
  * hashes at most. */
 #define SLOTS_PER_HASH 4
 
-static uint64_t hash_of(const struct siphash_key *k, const struct addr *client,
-			const struct addr *listener, uint64_t group)
+static uint64_t hash_of(const struct siphash_key *k, const struct addr *client, const struct addr *listener,
+			uint64_t group)
 {
 	struct {
 		char label[8]; /* the key may serve other proofs as well */
@@ -25,16 +25,15 @@ static uint16_t pick(uint64_t hash, uint64_t slot)
 	return (uint16_t)(hash >> 16 * (slot % SLOTS_PER_HASH));
 }
 
-uint16_t ping_mid(const struct siphash_key *k, const struct addr *client,
-		  const struct addr *listener, tstamp now)
+uint16_t ping_mid(const struct siphash_key *k, const struct addr *client, const struct addr *listener, tstamp now)
 {
 	uint64_t slot = now / PING_SLOT;
 
 	return pick(hash_of(k, client, listener, slot / SLOTS_PER_HASH), slot);
 }
 
-bool ping_check(const struct siphash_key *k, const struct addr *client, const struct addr *listener,
-		uint16_t mid, tstamp now, uint64_t *slot)
+bool ping_check(const struct siphash_key *k, const struct addr *client, const struct addr *listener, uint16_t mid,
+		tstamp now, uint64_t *slot)
 {
 	uint64_t newest = now / PING_SLOT;
 	uint64_t hash = 0;

@@ -16,10 +16,10 @@ struct policy_server {
 	uint8_t link;
 	enum policy_mode mode;
 	enum policy_plain plain;
-	struct rate unknown_rate;     /* cost units */
-	uint32_t unknown_budget;      /* cost units per day */
-	uint32_t handshake_cost;      /* cost units; any other request costs 1 */
-	struct rate trusted_rate;     /* requests of one relation */
+	struct rate unknown_rate; /* cost units */
+	uint32_t unknown_budget;  /* cost units per day */
+	uint32_t handshake_cost;  /* cost units; any other request costs 1 */
+	struct rate trusted_rate; /* requests of one relation */
 };
 
 struct policy {

@@ -26,7 +26,8 @@ struct ratelimit_config {
 	struct ratelimit_level levels[RATELIMIT_LEVELS];
 };
 
-struct ratelimit *ratelimit_create(const struct ratelimit_config *cfg, const struct siphash_key *key); /* NULL: no memory */
+struct ratelimit *ratelimit_create(const struct ratelimit_config *cfg,
+				   const struct siphash_key *key); /* NULL: no memory */
 void ratelimit_free(struct ratelimit *r);
 void ratelimit_retune(struct ratelimit *r, struct rate rate, uint32_t burst); /* on reload; counts are kept */
 

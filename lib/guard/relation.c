@@ -1,6 +1,7 @@
 #include "guard/relation.h"
 
-_Static_assert(sizeof(struct relation) + sizeof(uint64_t) <= 80, "a client record with its index takes at most 80 bytes");
+_Static_assert(sizeof(struct relation) + sizeof(uint64_t) <= 80,
+	       "a client record with its index takes at most 80 bytes");
 
 static uint32_t seconds(tstamp now)
 {

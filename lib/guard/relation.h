@@ -12,7 +12,7 @@
 
 struct relation {
 	uint64_t endpoint, old_endpoint; /* keyed hashes */
-	uint64_t history; /* one bit per settled request, 1: accepted; youngest lowest */
+	uint64_t history;                /* one bit per settled request, 1: accepted; youngest lowest */
 	struct bucket bucket;
 	uint8_t ip[16];
 	uint32_t seen_s, doubted_until_s, roam_until_s; /* seconds of the guard's clock */

@@ -2,8 +2,9 @@
 
 static struct ratelimit_config sketch(uint32_t cells, struct rate rate)
 {
-	return (struct ratelimit_config){ .cells = cells, .rate = rate, .burst = (uint32_t)rate.count, .n_levels = 1,
-					  .levels = { { 64, 24, 1 } } };
+	return (struct ratelimit_config){
+		.cells = cells, .rate = rate, .burst = (uint32_t)rate.count, .n_levels = 1, .levels = { { 64, 24, 1 } }
+	};
 }
 
 size_t replies_memory(uint32_t cells)

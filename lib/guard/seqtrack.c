@@ -122,8 +122,8 @@ uint32_t seqtrack_count(const struct seqtrack *s)
 	return s->count;
 }
 
-enum seq_finding seqtrack_judge(const struct seqtrack *s, uint64_t key, uint64_t piv, uint64_t jump,
-				uint32_t window, uint64_t idle, tstamp now)
+enum seq_finding seqtrack_judge(const struct seqtrack *s, uint64_t key, uint64_t piv, uint64_t jump, uint32_t window,
+				uint64_t idle, tstamp now)
 {
 	const struct shelf *sh = shelf_of(s, key);
 	unsigned i = find(sh, key);

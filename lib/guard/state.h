@@ -11,12 +11,12 @@
 #include "guard/reach.h"
 #include "guard/seqtrack.h"
 
-#define GUARD_DOUBT     (60 * TSTAMP_S) /* how long a spoofed relation is doubted, a spoofed endpoint wary */
-#define GUARD_PATIENCE  (45 * TSTAMP_S) /* MAX_TRANSMIT_SPAN: how long a client repeats a CON by itself */
+#define GUARD_DOUBT    (60 * TSTAMP_S) /* how long a spoofed relation is doubted, a spoofed endpoint wary */
+#define GUARD_PATIENCE (45 * TSTAMP_S) /* MAX_TRANSMIT_SPAN: how long a client repeats a CON by itself */
 /* tries of moved relations at one server; a guesser of kids gets no more */
-#define GUARD_MOVED      ((struct rate){ 1, TSTAMP_S })
-#define GUARD_MOVED_MAX  10
-#define GUARD_NEAR      4               /* Partial IVs this near the highest are the next ones */
+#define GUARD_MOVED     ((struct rate){ 1, TSTAMP_S })
+#define GUARD_MOVED_MAX 10
+#define GUARD_NEAR      4 /* Partial IVs this near the highest are the next ones */
 #define GUARD_INCIDENTS 1024
 #define GUARD_GUESSES   64 /* wrong answers to pings a prefix may give in a minute */
 
@@ -52,6 +52,5 @@ struct guard {
 	uint32_t next_incident;
 	uint64_t pings, pongs, pongs_wrong, echoes_made, echoes_valid, echoes_stale, echoes_foreign;
 };
-
 
 #endif

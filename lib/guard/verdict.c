@@ -16,8 +16,23 @@ static const struct {
 } reasons[] = { VERDICT_REASONS(X) };
 #undef X
 
-const char *verdict_lane_word(enum lane l) { return lanes[l].word; }
-const char *verdict_lane_text(enum lane l) { return lanes[l].text; }
-const char *verdict_action_word(enum verdict_action a) { return actions[a]; }
-const char *verdict_reason_word(enum verdict_reason r) { return reasons[r].word; }
-const char *verdict_reason_text(enum verdict_reason r) { return reasons[r].text; }
+const char *verdict_lane_word(enum lane l)
+{
+	return lanes[l].word;
+}
+const char *verdict_lane_text(enum lane l)
+{
+	return lanes[l].text;
+}
+const char *verdict_action_word(enum verdict_action a)
+{
+	return actions[a];
+}
+const char *verdict_reason_word(enum verdict_reason r)
+{
+	return reasons[r].word;
+}
+const char *verdict_reason_text(enum verdict_reason r)
+{
+	return reasons[r].text;
+}

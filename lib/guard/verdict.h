@@ -5,66 +5,66 @@
 #include <stdint.h>
 
 /* Ways into a link, in order of priority. */
-#define VERDICT_LANES(X)                                                       \
-	X(CONTROL, "control", "the guard's own acknowledgements and resets")   \
-	X(AUTHENTICATED, "authenticated", "one of our OSCORE layers came off") \
-	X(TRUSTED, "trusted", "relation in good standing")                     \
-	X(MOVED, "moved", "known relation, not yet or no longer sure")         \
-	X(REACHABLE, "reachable", "stranger who proved return-routability")    \
+#define VERDICT_LANES(X)                                                                                               \
+	X(CONTROL, "control", "the guard's own acknowledgements and resets")                                           \
+	X(AUTHENTICATED, "authenticated", "one of our OSCORE layers came off")                                         \
+	X(TRUSTED, "trusted", "relation in good standing")                                                             \
+	X(MOVED, "moved", "known relation, not yet or no longer sure")                                                 \
+	X(REACHABLE, "reachable", "stranger who proved return-routability")                                            \
 	X(UNKNOWN, "unknown", "stranger, nothing proven")
 
 enum lane {
 #define X(name, word, text) LANE_##name,
 	VERDICT_LANES(X)
 #undef X
-	LANE_COUNT
+		LANE_COUNT
 };
 
-#define VERDICT_ACTIONS(X)       \
-	X(FORWARD, "forward")    \
-	X(QUEUE, "queue")        \
-	X(PING, "ping")          \
-	X(CHALLENGE, "challenge") \
-	X(THROTTLE, "throttle")  \
-	X(REJECT, "reject")      \
+#define VERDICT_ACTIONS(X)                                                                                             \
+	X(FORWARD, "forward")                                                                                          \
+	X(QUEUE, "queue")                                                                                              \
+	X(PING, "ping")                                                                                                \
+	X(CHALLENGE, "challenge")                                                                                      \
+	X(THROTTLE, "throttle")                                                                                        \
+	X(REJECT, "reject")                                                                                            \
 	X(DROP, "drop")
 
 enum verdict_action {
 #define X(name, word) VERDICT_##name,
 	VERDICT_ACTIONS(X)
 #undef X
-	VERDICT_ACTION_COUNT
+		VERDICT_ACTION_COUNT
 };
 
-#define VERDICT_REASONS(X)                                                                      \
-	X(OPEN, "open", "the server's mode is open")                                            \
-	X(SHARED, "shared", "the server's mode is throttle: one bucket for all")                \
-	X(AUTHENTICATED, "authenticated", "unprotected by one of our own OSCORE contexts")      \
-	X(TRUSTED, "trusted", "relation in good standing")                                      \
-	X(TENTATIVE, "tentative", "relation the device has accepted, not often enough yet")     \
-	X(MOVED, "moved", "known relation at a new endpoint that proved return-routability")    \
-	X(REACHABLE, "reachable", "stranger who proved return-routability")                     \
-	X(UNKNOWN, "unknown", "stranger; the unknown budget had room")                          \
-	X(PLAIN_ALLOWED, "plain-allowed", "plain request, which this server allows")            \
-	X(FOLLOW_UP, "follow-up", "later outer block of an admitted request")                   \
-	X(BUDGET_SPENT, "budget-spent", "the server's unknown budget is spent")                 \
-	X(PREFIX_RATE, "prefix-rate", "the client's prefix is over its rate")                   \
-	X(RELATION_RATE, "relation-rate", "the relation is over its own rate")                  \
-	X(ECHO_STALE, "echo-stale", "the Echo value is stale or foreign")                       \
-	X(SEQ_FAR, "seq-far", "Partial IV implausibly far above the highest accepted")          \
-	X(SEQ_REUSED, "seq-reused", "Partial IV seen before, with another token")               \
-	X(DOUBTED, "doubted", "somebody spoofs this relation; each request needs a fresh proof") \
-	X(NEIGHBOUR, "neighbour", "unknown kid at the endpoint of a relation being spoofed")    \
-	X(MOVED_UNPROVEN, "moved-unproven", "known relation at a new, unproven endpoint")       \
-	X(HANDSHAKE_BUSY, "handshake-busy", "one handshake at a time per server")               \
-	X(PLAIN_DENIED, "plain-denied", "this server takes no request without OSCORE")          \
+#define VERDICT_REASONS(X)                                                                                             \
+	X(OPEN, "open", "the server's mode is open")                                                                   \
+	X(SHARED, "shared", "the server's mode is throttle: one bucket for all")                                       \
+	X(AUTHENTICATED, "authenticated", "unprotected by one of our own OSCORE contexts")                             \
+	X(TRUSTED, "trusted", "relation in good standing")                                                             \
+	X(TENTATIVE, "tentative", "relation the device has accepted, not often enough yet")                            \
+	X(MOVED, "moved", "known relation at a new endpoint that proved return-routability")                           \
+	X(REACHABLE, "reachable", "stranger who proved return-routability")                                            \
+	X(UNKNOWN, "unknown", "stranger; the unknown budget had room")                                                 \
+	X(PLAIN_ALLOWED, "plain-allowed", "plain request, which this server allows")                                   \
+	X(FOLLOW_UP, "follow-up", "later outer block of an admitted request")                                          \
+	X(BUDGET_SPENT, "budget-spent", "the server's unknown budget is spent")                                        \
+	X(PREFIX_RATE, "prefix-rate", "the client's prefix is over its rate")                                          \
+	X(RELATION_RATE, "relation-rate", "the relation is over its own rate")                                         \
+	X(ECHO_STALE, "echo-stale", "the Echo value is stale or foreign")                                              \
+	X(SEQ_FAR, "seq-far", "Partial IV implausibly far above the highest accepted")                                 \
+	X(SEQ_REUSED, "seq-reused", "Partial IV seen before, with another token")                                      \
+	X(DOUBTED, "doubted", "somebody spoofs this relation; each request needs a fresh proof")                       \
+	X(NEIGHBOUR, "neighbour", "unknown kid at the endpoint of a relation being spoofed")                           \
+	X(MOVED_UNPROVEN, "moved-unproven", "known relation at a new, unproven endpoint")                              \
+	X(HANDSHAKE_BUSY, "handshake-busy", "one handshake at a time per server")                                      \
+	X(PLAIN_DENIED, "plain-denied", "this server takes no request without OSCORE")                                 \
 	X(QUEUE_FULL, "queue-full", "no place left in the newcomers' queue")
 
 enum verdict_reason {
 #define X(name, word, text) REASON_##name,
 	VERDICT_REASONS(X)
 #undef X
-	REASON_COUNT
+		REASON_COUNT
 };
 
 const char *verdict_lane_word(enum lane l);

@@ -10,15 +10,15 @@
 #include "proxy/fault.h"
 #include "proxy/proxy.h"
 
-#define PROXY_FRAME     48               /* IPv6 and UDP header: frames, not datagrams, are compared (I3) */
-#define PROXY_UNPROVEN  136              /* bytes of CoAP that may go to an unproven address (RFC 9175 §2.4) */
-#define PROXY_PATIENCE  (93 * TSTAMP_S)  /* MAX_TRANSMIT_WAIT: no client waits longer for a first response */
+#define PROXY_FRAME       48                 /* IPv6 and UDP header: frames, not datagrams, are compared (I3) */
+#define PROXY_UNPROVEN    136                /* bytes of CoAP that may go to an unproven address (RFC 9175 §2.4) */
+#define PROXY_PATIENCE    (93 * TSTAMP_S)    /* MAX_TRANSMIT_WAIT: no client waits longer for a first response */
 #define PROXY_OBSERVATION (25 * TSTAMP_HOUR) /* a CON at least every 24 h (RFC 7641 §4.5) */
-#define PROXY_ACK_DELAY (1500 * TSTAMP_MS) /* before a client's ACK_TIMEOUT of 2 s */
-#define PROXY_PING_GAP  (700 * TSTAMP_MS)  /* between the two pings of a proof */
-#define PROXY_HOLDS     64               /* requests that wait for the answer to a ping */
-#define PROXY_HOLD      (3 * TSTAMP_S)   /* then the client's own retransmission has to do */
-#define PROXY_PINGS     256              /* second pings under way */
+#define PROXY_ACK_DELAY   (1500 * TSTAMP_MS) /* before a client's ACK_TIMEOUT of 2 s */
+#define PROXY_PING_GAP    (700 * TSTAMP_MS)  /* between the two pings of a proof */
+#define PROXY_HOLDS       64                 /* requests that wait for the answer to a ping */
+#define PROXY_HOLD        (3 * TSTAMP_S)     /* then the client's own retransmission has to do */
+#define PROXY_PINGS       256                /* second pings under way */
 
 /* A datagram of a known relation that waits for the answer to a ping. */
 struct proxy_hold {
@@ -42,8 +42,8 @@ struct proxy {
 	struct exchange_table exchanges;
 	struct linksched *links[POLICY_LINKS];
 	struct mid_space mids[POLICY_SERVERS];
-	struct list outbox;  /* may go at once: towards clients, and to devices of mode open */
-	struct dgram *last;  /* given out by proxy_transmit, free at the next call */
+	struct list outbox; /* may go at once: towards clients, and to devices of mode open */
+	struct dgram *last; /* given out by proxy_transmit, free at the next call */
 	struct proxy_ping pings[PROXY_PINGS];
 	tstamp next_ping, next_hold; /* when the first of them is due, or earlier */
 	struct proxy_hold holds[PROXY_HOLDS];
@@ -51,7 +51,7 @@ struct proxy {
 	struct proxy_tap tap;
 	uint64_t faults[FAULT_COUNT];
 	uint64_t received[2], sent[2], received_bytes[2], sent_bytes[2]; /* by leg */
-	uint64_t answered[POLICY_SERVERS][3]; /* responses to clients: 2.xx, 4.xx, 5.xx */
+	uint64_t answered[POLICY_SERVERS][3];                            /* responses to clients: 2.xx, 4.xx, 5.xx */
 	uint32_t holding; /* exchanges whose response waits for a proof */
 };
 

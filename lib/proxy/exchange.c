@@ -5,8 +5,8 @@ enum { BY_TOKEN, BY_UP_MID, BY_FLOW, BY_DOWN_MID, INDEXES };
 
 const char *exchange_state_word(enum exchange_state s)
 {
-	static const char *const words[] = { "free", "waiting", "parked", "queued", "displaced", "sent", "acknowledged", "answered",
-					     "observing" };
+	static const char *const words[] = { "free", "waiting",      "parked",   "queued",   "displaced",
+					     "sent", "acknowledged", "answered", "observing" };
 
 	return words[s];
 }
@@ -134,8 +134,12 @@ struct exchange *exchange_open(struct exchange_table *t, const struct path *clie
 		return NULL;
 	x = &t->all[ref];
 	t->free = x->next_token;
-	*x = (struct exchange){ .client = *client, .flow = flow, .state = EXCHANGE_QUEUED, .ack_at = TSTAMP_NEVER,
-				.device_at = TSTAMP_NEVER, .client_at = TSTAMP_NEVER };
+	*x = (struct exchange){ .client = *client,
+				.flow = flow,
+				.state = EXCHANGE_QUEUED,
+				.ack_at = TSTAMP_NEVER,
+				.device_at = TSTAMP_NEVER,
+				.client_at = TSTAMP_NEVER };
 	rng->fill(rng, x->token, sizeof x->token);
 	enter(t, BY_TOKEN, x);
 	enter(t, BY_FLOW, x);

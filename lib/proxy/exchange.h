@@ -29,7 +29,7 @@ const char *exchange_state_word(enum exchange_state s);
 #define EXCHANGE_NONE   UINT32_MAX
 
 struct exchange {
-	struct heap_node timer; /* first member: the heap hands nodes back */
+	struct heap_node timer;              /* first member: the heap hands nodes back */
 	tstamp ack_at, device_at, client_at; /* what the timer is for: empty ACK, device leg, client leg */
 	struct path client;
 	uint64_t flow, dedup;
@@ -47,10 +47,10 @@ struct exchange {
 	uint8_t client_token[EXCHANGE_INLINE];
 	uint8_t notified; /* NON notifications since the last CON */
 	bool up_is_con, retransmit, unscheduled, proven;
-	bool acked;        /* the client got its empty ACK */
+	bool acked;          /* the client got its empty ACK */
 	bool unacknowledged; /* our last CON to the client */
-	bool listening;    /* the client acknowledged our last CON: its address is its own */
-	bool observe;      /* asked for notifications */
+	bool listening;      /* the client acknowledged our last CON: its address is its own */
+	bool observe;        /* asked for notifications */
 	bool has_oscore, has_echo, no_response;
 	bool up_indexed, down_indexed;
 };

@@ -2,36 +2,36 @@
 #ifndef FAULT_H
 #define FAULT_H
 
-#define FAULTS(X)                                                               \
-	X(SHORT, "short", "shorter than its header and token")                        \
-	X(VERSION, "version", "not version 1 of CoAP")                                \
-	X(TOKEN, "token", "reserved token length 15")                                 \
-	X(OPTION, "option", "an option past the end, with a reserved nibble, or numbered over 65535") \
-	X(MARKER, "marker", "payload marker without a payload")                       \
-	X(STUFFED, "stuffed", "Empty message with something in it")                   \
-	X(OPTIONS, "options", "more options than max-options")                        \
-	X(LARGE, "large", "larger than max-datagram")                                 \
-	X(CODE, "code", "reserved code class, or code and type do not fit")           \
-	X(UNASKED, "unasked", "response or acknowledgement that matches no request")  \
-	X(BAD_OPTION, "bad-option", "unsafe or malformed option: 4.02")               \
-	X(NO_TARGET, "no-target", "no configured server is meant")                    \
-	X(HOP_LIMIT, "hop-limit", "Hop-Limit ran out: 5.08")                          \
-	X(NO_ROOM, "no-room", "exchange table, queue or packet pool full")            \
-	X(DUPLICATE, "duplicate", "seen before; absorbed or answered again")          \
-	X(DEVICE_RESET, "device-reset", "the device answered RST: 5.02")              \
-	X(DEVICE_SILENT, "device-silent", "the device did not answer: 5.04")          \
-	X(UNREACHABLE, "unreachable", "ICMP says nobody listens there: 5.02")         \
-	X(LINK_WAIT, "link-wait", "waited longer than queue-wait for the link: 5.03") \
-	X(MID_SPENT, "mid-spent", "no Message ID free towards the device: 5.03")      \
-	X(UNFORWARDABLE, "unforwardable", "response with an unsafe option: 5.02")     \
-	X(UNPROVEN, "unproven", "response too large for an unproven address: held")   \
+#define FAULTS(X)                                                                                                      \
+	X(SHORT, "short", "shorter than its header and token")                                                         \
+	X(VERSION, "version", "not version 1 of CoAP")                                                                 \
+	X(TOKEN, "token", "reserved token length 15")                                                                  \
+	X(OPTION, "option", "an option past the end, with a reserved nibble, or numbered over 65535")                  \
+	X(MARKER, "marker", "payload marker without a payload")                                                        \
+	X(STUFFED, "stuffed", "Empty message with something in it")                                                    \
+	X(OPTIONS, "options", "more options than max-options")                                                         \
+	X(LARGE, "large", "larger than max-datagram")                                                                  \
+	X(CODE, "code", "reserved code class, or code and type do not fit")                                            \
+	X(UNASKED, "unasked", "response or acknowledgement that matches no request")                                   \
+	X(BAD_OPTION, "bad-option", "unsafe or malformed option: 4.02")                                                \
+	X(NO_TARGET, "no-target", "no configured server is meant")                                                     \
+	X(HOP_LIMIT, "hop-limit", "Hop-Limit ran out: 5.08")                                                           \
+	X(NO_ROOM, "no-room", "exchange table, queue or packet pool full")                                             \
+	X(DUPLICATE, "duplicate", "seen before; absorbed or answered again")                                           \
+	X(DEVICE_RESET, "device-reset", "the device answered RST: 5.02")                                               \
+	X(DEVICE_SILENT, "device-silent", "the device did not answer: 5.04")                                           \
+	X(UNREACHABLE, "unreachable", "ICMP says nobody listens there: 5.02")                                          \
+	X(LINK_WAIT, "link-wait", "waited longer than queue-wait for the link: 5.03")                                  \
+	X(MID_SPENT, "mid-spent", "no Message ID free towards the device: 5.03")                                       \
+	X(UNFORWARDABLE, "unforwardable", "response with an unsafe option: 5.02")                                      \
+	X(UNPROVEN, "unproven", "response too large for an unproven address: held")                                    \
 	X(CLIENT_GONE, "client-gone", "the client reset or stopped acknowledging")
 
 enum fault {
 #define X(name, word, text) FAULT_##name,
 	FAULTS(X)
 #undef X
-	FAULT_COUNT
+		FAULT_COUNT
 };
 
 const char *fault_word(enum fault f);

@@ -37,8 +37,9 @@ static bool open_links(struct proxy *p)
 /* Every place gets its scheduler at start, so that a reload allocates nothing. */
 static bool spare_links(struct proxy *p)
 {
-	static const struct linksched_config spare = { .rate = { 1250, TSTAMP_S }, .burst = 1024, .queue_length = 1,
-						       .share = { 80, 15, 5 } };
+	static const struct linksched_config spare = {
+		.rate = { 1250, TSTAMP_S }, .burst = 1024, .queue_length = 1, .share = { 80, 15, 5 }
+	};
 
 	for (unsigned i = 0; i < POLICY_LINKS; i++)
 		if (!p->links[i] && !(p->links[i] = linksched_create(&spare)))
@@ -143,7 +144,7 @@ static enum fault malformed(enum msg_error e)
 {
 	static const enum fault by_error[MSG_ERRORS] = {
 		[MSG_SHORT] = FAULT_SHORT,   [MSG_VERSION] = FAULT_VERSION, [MSG_TOKEN] = FAULT_TOKEN,
-		[MSG_OPTION] = FAULT_OPTION, [MSG_MARKER] = FAULT_MARKER,	[MSG_STUFFED] = FAULT_STUFFED,
+		[MSG_OPTION] = FAULT_OPTION, [MSG_MARKER] = FAULT_MARKER,   [MSG_STUFFED] = FAULT_STUFFED,
 	};
 
 	return by_error[e];
@@ -347,6 +348,18 @@ static void forget_queued(struct proxy *p, uint8_t server)
 		dgram_give(&p->pool, d);
 }
 
+/* Its server goes. Who has been answered already hears nothing more. */
+static void cut_off(struct proxy *p, uint32_t ref, tstamp now)
+{
+	struct exchange *x = exchange_by_ref(&p->exchanges, ref);
+
+	if (x->state != EXCHANGE_ANSWERED)
+		ending_unavailable(p, x, FAULT_NO_TARGET, now);
+	x = exchange_by_ref(&p->exchanges, ref);
+	if (x)
+		ending_drop(p, x, OUTCOME_CANCELLED, now);
+}
+
 void proxy_reconfigure(struct proxy *p, const struct proxy_config *cfg, tstamp now)
 {
 	uint32_t exchanges = p->cfg.exchanges;
@@ -355,10 +368,7 @@ void proxy_reconfigure(struct proxy *p, const struct proxy_config *cfg, tstamp n
 		struct exchange *x = exchange_by_ref(&p->exchanges, i);
 
 		if (x && !keeps_server(p, cfg, x->server))
-			ending_unavailable(p, x, FAULT_NO_TARGET, now);
-		x = exchange_by_ref(&p->exchanges, i);
-		if (x && !keeps_server(p, cfg, x->server))
-			ending_drop(p, x, OUTCOME_CANCELLED, now);
+			cut_off(p, i, now);
 	}
 	for (uint8_t i = 0; i < p->cfg.places; i++)
 		if (p->cfg.policy.servers[i].present && !keeps_server(p, cfg, i))

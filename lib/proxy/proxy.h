@@ -14,9 +14,9 @@
 
 struct proxy;
 
-#define PROXY_NAME    32 /* longest section name and NUL */
-#define PROXY_LISTENS 16
-#define PROXY_PATH    128
+#define PROXY_NAME      32 /* longest section name and NUL */
+#define PROXY_LISTENS   16
+#define PROXY_PATH      128
 #define PROXY_NO_SERVER 0xff
 
 struct proxy_listen {
@@ -48,7 +48,7 @@ struct proxy_config {
 	uint32_t max_datagram, max_options;
 	uint32_t exchanges; /* concurrent, observations included */
 	struct proxy_listen listens[PROXY_LISTENS];
-	struct proxy_link links[POLICY_LINKS];     /* by place: policy.servers[i].link */
+	struct proxy_link links[POLICY_LINKS];       /* by place: policy.servers[i].link */
 	struct proxy_server servers[POLICY_SERVERS]; /* by place: policy.servers[i].present */
 	struct policy policy;
 	uint8_t places; /* servers stand below; proxy_create counts them, 0 is all */

@@ -11,9 +11,9 @@ struct reply_to {
 };
 
 void reply_error(struct proxy *p, const struct reply_to *to, uint8_t code);
-void reply_challenge(struct proxy *p, const struct reply_to *to, tstamp now);                  /* 4.01 + Echo */
+void reply_challenge(struct proxy *p, const struct reply_to *to, tstamp now); /* 4.01 + Echo */
 void reply_throttle(struct proxy *p, const struct reply_to *to, uint32_t max_age, bool echo, tstamp now); /* 4.29 */
-void reply_hop_limit(struct proxy *p, const struct reply_to *to);                              /* 5.08 */
+void reply_hop_limit(struct proxy *p, const struct reply_to *to);                                         /* 5.08 */
 void reply_ping(struct proxy *p, const struct path *client, tstamp now);
 /* The second ping of a proof, a moment later. */
 void reply_ping_later(struct proxy *p, const struct path *client, tstamp now);

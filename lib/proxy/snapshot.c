@@ -2,20 +2,32 @@
 #include "proxy/core.h"
 #include <stdio.h>
 
-static struct snapshot_cell text(const char *t) { return (struct snapshot_cell){ CELL_TEXT, t, 0 }; }
-static struct snapshot_cell count(uint64_t n) { return (struct snapshot_cell){ CELL_COUNT, NULL, n }; }
-static struct snapshot_cell span(uint64_t ns) { return (struct snapshot_cell){ CELL_SECONDS, NULL, ns }; }
-static struct snapshot_cell ratio(uint64_t permille) { return (struct snapshot_cell){ CELL_RATIO, NULL, permille }; }
+static struct snapshot_cell text(const char *t)
+{
+	return (struct snapshot_cell){ CELL_TEXT, t, 0 };
+}
+static struct snapshot_cell count(uint64_t n)
+{
+	return (struct snapshot_cell){ CELL_COUNT, NULL, n };
+}
+static struct snapshot_cell span(uint64_t ns)
+{
+	return (struct snapshot_cell){ CELL_SECONDS, NULL, ns };
+}
+static struct snapshot_cell ratio(uint64_t permille)
+{
+	return (struct snapshot_cell){ CELL_RATIO, NULL, permille };
+}
 
-#define ROW(sink, ...)                                                                             \
-	do {                                                                                       \
-		const struct snapshot_cell cells_[] = { __VA_ARGS__ };                             \
-		(sink)->row((sink)->arg, cells_, sizeof cells_ / sizeof *cells_);                  \
+#define ROW(sink, ...)                                                                                                 \
+	do {                                                                                                           \
+		const struct snapshot_cell cells_[] = { __VA_ARGS__ };                                                 \
+		(sink)->row((sink)->arg, cells_, sizeof cells_ / sizeof *cells_);                                      \
 	} while (0)
-#define HEADER(sink, ...)                                                                          \
-	do {                                                                                       \
-		static const char *const names_[] = { __VA_ARGS__ };                               \
-		(sink)->header((sink)->arg, names_, sizeof names_ / sizeof *names_);               \
+#define HEADER(sink, ...)                                                                                              \
+	do {                                                                                                           \
+		static const char *const names_[] = { __VA_ARGS__ };                                                   \
+		(sink)->header((sink)->arg, names_, sizeof names_ / sizeof *names_);                                   \
 	} while (0)
 
 static uint64_t sum(const uint64_t *v, unsigned n)
@@ -29,8 +41,8 @@ static uint64_t sum(const uint64_t *v, unsigned n)
 
 void snapshot_links(const struct proxy *p, const struct snapshot_sink *sink, tstamp now)
 {
-	HEADER(sink, "link", "fill", "queued-trusted", "queued-reachable", "queued-unknown", "sent-datagrams", "sent-bytes",
-	       "rate-bytes-per-s");
+	HEADER(sink, "link", "fill", "queued-trusted", "queued-reachable", "queued-unknown", "sent-datagrams",
+	       "sent-bytes", "rate-bytes-per-s");
 	for (unsigned i = 0; i < POLICY_LINKS; i++) {
 		const struct proxy_link *l = &p->cfg.links[i];
 		struct linksched_view v;
@@ -76,9 +88,10 @@ void snapshot_servers(const struct proxy *p, const struct snapshot_sink *sink, t
 		if (!policy->present)
 			continue;
 		guard_view_server(p->guard, i, &s, now);
-		ROW(sink, text(p->cfg.servers[i].name), text(mode_word(policy->mode)), text(p->cfg.links[policy->link].name),
-		    text(addr_format(&p->cfg.servers[i].address, address)), count(s.relations),
-		    count(p->exchanges.observing[i]), count(s.waiting), count(sum(s.lanes, LANE_COUNT)), count(refused(&s)),
+		ROW(sink, text(p->cfg.servers[i].name), text(mode_word(policy->mode)),
+		    text(p->cfg.links[policy->link].name), text(addr_format(&p->cfg.servers[i].address, address)),
+		    count(s.relations), count(p->exchanges.observing[i]), count(s.waiting),
+		    count(sum(s.lanes, LANE_COUNT)), count(refused(&s)),
 		    count(s.outcomes[OUTCOME_ACCEPTED] + s.outcomes[OUTCOME_OBSERVED]), count(s.unknown_left),
 		    span(s.unknown_wait));
 	}
@@ -98,7 +111,8 @@ void snapshot_clients(const struct proxy *p, const struct snapshot_sink *sink, t
 {
 	struct guard_client c;
 
-	HEADER(sink, "server", "endpoint", "kid", "standing", "doubted", "sequence", "settled", "success", "bucket", "idle");
+	HEADER(sink, "server", "endpoint", "kid", "standing", "doubted", "sequence", "settled", "success", "bucket",
+	       "idle");
 	for (uint32_t place = 0; guard_view_client(p->guard, &place, &c, now);) {
 		char address[ADDR_TEXT], kid[2 * RELATION_KID + 8];
 
@@ -121,7 +135,8 @@ void snapshot_counters(const struct proxy *p, const struct snapshot_sink *sink, 
 		for (unsigned a = 0; a < VERDICT_ACTION_COUNT; a++)
 			for (unsigned r = 0; r < REASON_COUNT; r++)
 				if (s.verdicts[a][r])
-					ROW(sink, text(p->cfg.servers[i].name), text(verdict_action_word((enum verdict_action)a)),
+					ROW(sink, text(p->cfg.servers[i].name),
+					    text(verdict_action_word((enum verdict_action)a)),
 					    text(verdict_reason_word((enum verdict_reason)r)), count(s.verdicts[a][r]),
 					    text(verdict_reason_text((enum verdict_reason)r)));
 	}
@@ -147,7 +162,8 @@ static void why_relations(const struct proxy *p, const struct addr *who, const s
 			continue;
 		any = true;
 		snprintf(line, sizeof line,
-			 "The relation with kid %s at %s is %s%s towards %s: %u %% of its last %u settled requests were accepted, its "
+			 "The relation with kid %s at %s is %s%s towards %s: %u %% of its last %u settled requests "
+			 "were accepted, its "
 			 "bucket is %u %% full.",
 			 hex(c.kid, c.kid_len, RELATION_KID, kid), addr_format(&c.endpoint, address),
 			 standing_word(c.standing), c.doubted ? " but doubted (somebody spoofs it)" : "",
@@ -155,7 +171,8 @@ static void why_relations(const struct proxy *p, const struct addr *who, const s
 		say(sink, "standing", line);
 	}
 	if (!any)
-		say(sink, "standing", "No relation is known at this address: its requests go in the lanes of strangers.");
+		say(sink, "standing",
+		    "No relation is known at this address: its requests go in the lanes of strangers.");
 }
 
 static void why_proof(const struct proxy *p, const struct addr *who, const struct snapshot_sink *sink, tstamp now)
@@ -164,11 +181,13 @@ static void why_proof(const struct proxy *p, const struct addr *who, const struc
 	char line[160];
 
 	guard_view_explanation(p->guard, who, &e, now);
-	say(sink, "proof", e.proven ? "It has proved return-routability a short while ago." :
-				      "It has not proved return-routability lately.");
+	say(sink, "proof",
+	    e.proven ? "It has proved return-routability a short while ago."
+		     : "It has not proved return-routability lately.");
 	if (e.wary)
 		say(sink, "proof", "Somebody seems to spoof it: for unusual requests only an Echo counts for now.");
-	snprintf(line, sizeof line, "Its prefix has used %u %% of what strangers there may ask and %u %% of the replies they get.",
+	snprintf(line, sizeof line,
+		 "Its prefix has used %u %% of what strangers there may ask and %u %% of the replies they get.",
 		 e.request_load / 10, e.reply_load / 10);
 	say(sink, "prefix", line);
 	if (e.reply_wait) {
@@ -188,10 +207,12 @@ static void why_servers(const struct proxy *p, const struct snapshot_sink *sink,
 			continue;
 		guard_view_server(p->guard, i, &s, now);
 		if (s.unknown_wait == 0)
-			snprintf(line, sizeof line, "At %s a stranger would be let through at once.", p->cfg.servers[i].name);
+			snprintf(line, sizeof line, "At %s a stranger would be let through at once.",
+				 p->cfg.servers[i].name);
 		else
 			snprintf(line, sizeof line,
-				 "At %s the budget for strangers is spent for %.0f s (%u units left today); %u wait in the newcomers' queue.",
+				 "At %s the budget for strangers is spent for %.0f s (%u units left today); %u wait in "
+				 "the newcomers' queue.",
 				 p->cfg.servers[i].name, (double)s.unknown_wait / 1e9, s.unknown_left, s.waiting);
 		say(sink, "wait", line);
 	}
@@ -205,8 +226,8 @@ static void why_incidents(const struct proxy *p, const struct addr *who, const s
 
 	for (unsigned i = 0; i < n; i++) {
 		snprintf(line, sizeof line, "%.1f s ago, port %u, for %s: %s (%s): %s.",
-			 (double)tstamp_since(last[i].at, now) / 1e9, last[i].client.port, p->cfg.servers[last[i].server].name,
-			 verdict_action_word((enum verdict_action)last[i].action),
+			 (double)tstamp_since(last[i].at, now) / 1e9, last[i].client.port,
+			 p->cfg.servers[last[i].server].name, verdict_action_word((enum verdict_action)last[i].action),
 			 verdict_reason_word((enum verdict_reason)last[i].reason),
 			 verdict_reason_text((enum verdict_reason)last[i].reason));
 		say(sink, "refused", line);
@@ -266,8 +287,8 @@ static void metrics_outcomes(const struct proxy *p, const struct snapshot_metric
 		for (unsigned o = 0; o <= OUTCOME_CANCELLED; o++) {
 			snprintf(labels, sizeof labels, "server=\"%s\",outcome=\"%s\"", p->cfg.servers[i].name,
 				 guard_outcome_word((enum guard_outcome)o));
-			sample(m, "coapguard_outcomes_total", "counter", "Settled requests, by what the device made of them.",
-			       labels, (double)s.outcomes[o]);
+			sample(m, "coapguard_outcomes_total", "counter",
+			       "Settled requests, by what the device made of them.", labels, (double)s.outcomes[o]);
 		}
 	}
 }
@@ -279,7 +300,8 @@ static void metrics_responses(const struct proxy *p, const struct snapshot_metri
 
 	for (uint8_t i = 0; i < POLICY_SERVERS; i++)
 		for (unsigned c = 0; c < 3 && p->cfg.policy.servers[i].present; c++) {
-			snprintf(labels, sizeof labels, "server=\"%s\",class=\"%s\"", p->cfg.servers[i].name, classes[c]);
+			snprintf(labels, sizeof labels, "server=\"%s\",class=\"%s\"", p->cfg.servers[i].name,
+				 classes[c]);
 			sample(m, "coapguard_responses_total", "counter", "Responses sent to clients.", labels,
 			       (double)p->answered[i][c]);
 		}
@@ -296,7 +318,8 @@ static void metrics_links(const struct proxy *p, const struct snapshot_metrics *
 			snprintf(labels, sizeof labels, "link=\"%s\",lane=\"%s\"", p->cfg.links[i].name,
 				 verdict_lane_word((enum lane)l));
 			sample(m, "coapguard_link_sent_bytes_total", "counter",
-			       "Bytes sent into the link, UDP and IPv6 headers included.", labels, (double)v.sent_bytes[l]);
+			       "Bytes sent into the link, UDP and IPv6 headers included.", labels,
+			       (double)v.sent_bytes[l]);
 		}
 	for (unsigned i = 0; i < POLICY_LINKS; i++) {
 		if (!p->cfg.links[i].name[0])
@@ -314,8 +337,8 @@ static void metrics_faults(const struct proxy *p, const struct snapshot_metrics 
 
 	for (unsigned f = 0; f < FAULT_COUNT; f++) {
 		snprintf(labels, sizeof labels, "reason=\"%s\"", fault_word((enum fault)f));
-		sample(m, "coapguard_faults_total", "counter", "Messages that went no further, by what was wrong.", labels,
-		       (double)p->faults[f]);
+		sample(m, "coapguard_faults_total", "counter", "Messages that went no further, by what was wrong.",
+		       labels, (double)p->faults[f]);
 	}
 }
 
@@ -334,8 +357,8 @@ static void metrics_totals(const struct proxy *p, const struct snapshot_metrics 
 	       (double)t.echoes_stale);
 	sample(m, "coapguard_echo_verifications_total", "counter", "Echo values received.", "result=\"foreign\"",
 	       (double)t.echoes_foreign);
-	sample(m, "coapguard_replies_suppressed_total", "counter", "Refusals not sent: the prefix had had its share.", "",
-	       (double)t.replies_suppressed);
+	sample(m, "coapguard_replies_suppressed_total", "counter", "Refusals not sent: the prefix had had its share.",
+	       "", (double)t.replies_suppressed);
 	sample(m, "coapguard_table_entries", "gauge", "Records in use.", "table=\"relations\"", t.relations);
 	sample(m, "coapguard_table_entries", "gauge", "Records in use.", "table=\"contexts\"", t.contexts);
 	sample(m, "coapguard_table_entries", "gauge", "Records in use.", "table=\"exchanges\"", p->exchanges.count);
@@ -344,7 +367,8 @@ static void metrics_totals(const struct proxy *p, const struct snapshot_metrics 
 	       t.relations_capacity);
 	sample(m, "coapguard_table_capacity", "gauge", "Records there is room for.", "table=\"exchanges\"",
 	       p->exchanges.capacity);
-	sample(m, "coapguard_table_capacity", "gauge", "Records there is room for.", "table=\"packets\"", p->pool.capacity);
+	sample(m, "coapguard_table_capacity", "gauge", "Records there is room for.", "table=\"packets\"",
+	       p->pool.capacity);
 }
 
 static void metrics_legs(const struct proxy *p, const struct snapshot_metrics *m)
@@ -358,9 +382,11 @@ static void metrics_legs(const struct proxy *p, const struct snapshot_metrics *m
 		sample(m, "coapguard_received_bytes_total", "counter", "Bytes of CoAP received.", labels[l],
 		       (double)p->received_bytes[l]);
 	for (unsigned l = 0; l < 2; l++)
-		sample(m, "coapguard_sent_datagrams_total", "counter", "Datagrams sent.", labels[l], (double)p->sent[l]);
+		sample(m, "coapguard_sent_datagrams_total", "counter", "Datagrams sent.", labels[l],
+		       (double)p->sent[l]);
 	for (unsigned l = 0; l < 2; l++)
-		sample(m, "coapguard_sent_bytes_total", "counter", "Bytes of CoAP sent.", labels[l], (double)p->sent_bytes[l]);
+		sample(m, "coapguard_sent_bytes_total", "counter", "Bytes of CoAP sent.", labels[l],
+		       (double)p->sent_bytes[l]);
 }
 
 void snapshot_metrics(const struct proxy *p, const struct snapshot_metrics *sink, tstamp now)

@@ -43,8 +43,8 @@ static bool host_literal(struct bytes host, bool bracketed, uint16_t port, struc
 	if (host.ptr[0] == '[')
 		snprintf(text, sizeof text, "%.*s", (int)host.len, (const char *)host.ptr);
 	else
-		snprintf(text, sizeof text, bracketed || memchr(host.ptr, ':', host.len) ? "[%.*s]" : "%.*s", (int)host.len,
-			 (const char *)host.ptr);
+		snprintf(text, sizeof text, bracketed || memchr(host.ptr, ':', host.len) ? "[%.*s]" : "%.*s",
+			 (int)host.len, (const char *)host.ptr);
 	return addr_parse(out, text, port) && out->port == port;
 }
 
@@ -133,7 +133,8 @@ static struct target by_path(const struct proxy_config *cfg, const struct reques
 }
 
 /* Reverse: by name, by path, or by the listener it came to. */
-static struct target reverse(const struct proxy_config *cfg, const struct request_view *v, const struct proxy_listen *at)
+static struct target reverse(const struct proxy_config *cfg, const struct request_view *v,
+			     const struct proxy_listen *at)
 {
 	struct target t = by_host(cfg, v);
 
@@ -313,7 +314,8 @@ static bool is_consumed(const struct target *t, const struct target_edits *e, ui
 	}
 }
 
-void target_rewrite(const struct target *t, const struct request_view *v, const struct target_edits *e, struct msgbuf *out)
+void target_rewrite(const struct target *t, const struct request_view *v, const struct target_edits *e,
+		    struct msgbuf *out)
 {
 	struct msg_iter it = msg_options(v->msg);
 	struct inserts done = { false, false, false, false };

@@ -9,11 +9,11 @@
 #include "proxy/proxy.h"
 
 struct target {
-	uint8_t server;     /* place, or PROXY_NO_SERVER: then `code` says why */
-	uint8_t code;       /* 4.00, 4.04, 5.05, 5.02 */
-	uint8_t skip_path;  /* leading Uri-Path segments that named the server */
+	uint8_t server;    /* place, or PROXY_NO_SERVER: then `code` says why */
+	uint8_t code;      /* 4.00, 4.04, 5.05, 5.02 */
+	uint8_t skip_path; /* leading Uri-Path segments that named the server */
 	bool by_proxy_uri, by_proxy_scheme;
-	struct bytes host;  /* to be kept as Uri-Host; len 0: none */
+	struct bytes host;        /* to be kept as Uri-Host; len 0: none */
 	struct bytes path, query; /* of Proxy-Uri, percent-encoded */
 	bool has_query;
 };
@@ -29,5 +29,6 @@ struct target_edits {
 	uint8_t hop_limit; /* 0: none is written */
 };
 /* Writes every option the next hop must see, in order, and the payload. */
-void target_rewrite(const struct target *t, const struct request_view *v, const struct target_edits *e, struct msgbuf *out);
+void target_rewrite(const struct target *t, const struct request_view *v, const struct target_edits *e,
+		    struct msgbuf *out);
 #endif

@@ -62,7 +62,8 @@ static void on_verdict(void *arg, const struct path *from, const char *server, c
 	char client[ADDR_TEXT];
 
 	(void)now;
-	snprintf(r->said, sizeof r->said, "%s %s %s %s %s", addr_format(&from->remote, client), server, lane, action, reason);
+	snprintf(r->said, sizeof r->said, "%s %s %s %s %s", addr_format(&from->remote, client), server, lane, action,
+		 reason);
 }
 
 static void broken(const struct replay *r, const char *what)

@@ -98,7 +98,8 @@ static void shoot_oscore(struct world *w, struct attack *a, const struct addr *f
 {
 	uint8_t data[64];
 	unsigned piv_len = 1 + (unsigned)(world_random(w) % 3);
-	size_t n = world_forge(w, (uint8_t)world_random(w), world_random(w) & ((1ULL << 8 * piv_len) - 1), piv_len, data);
+	size_t n =
+		world_forge(w, (uint8_t)world_random(w), world_random(w) & ((1ULL << 8 * piv_len) - 1), piv_len, data);
 
 	(void)a;
 	world_inject(w, from, data, n);
@@ -321,7 +322,9 @@ static void abusive(void **state)
 	calm(w, other);
 	assert_int_equal(other->answered, other->asked);
 	assert_true(seconds(other->worst) < 0.3);
-	print_message("abusive: %u requests at the device, %u of the other client; asked %u refused %u failed %u lost %u\n", w->device.requests - before, other->answered, c->asked, c->refused, c->failed, c->lost);
+	print_message(
+		"abusive: %u requests at the device, %u of the other client; asked %u refused %u failed %u lost %u\n",
+		w->device.requests - before, other->answered, c->asked, c->refused, c->failed, c->lost);
 	assert_true(w->device.requests - before - other->answered <= 30); /* against 1 200 that it would have sent */
 	world_close(w);
 }
@@ -393,9 +396,9 @@ static void flood_hard(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(quiet_day),	 cmocka_unit_test(flood_random),  cmocka_unit_test(flood_victim),
-		cmocka_unit_test(kid_guessing),	 cmocka_unit_test(odd_numbers),	  cmocka_unit_test(roaming),
-		cmocka_unit_test(nat_rebinding), cmocka_unit_test(abusive),	  cmocka_unit_test(device_silent),
+		cmocka_unit_test(quiet_day),      cmocka_unit_test(flood_random), cmocka_unit_test(flood_victim),
+		cmocka_unit_test(kid_guessing),   cmocka_unit_test(odd_numbers),  cmocka_unit_test(roaming),
+		cmocka_unit_test(nat_rebinding),  cmocka_unit_test(abusive),      cmocka_unit_test(device_silent),
 		cmocka_unit_test(device_reboots), cmocka_unit_test(flood_hard),
 	};
 

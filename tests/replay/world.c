@@ -140,7 +140,9 @@ struct world_client *world_client(struct world *w, const char *addr, bool oscore
 	struct world_client *c = &w->clients[w->n_clients++];
 
 	assert(w->n_clients <= WORLD_CLIENTS);
-	*c = (struct world_client){ .world = w, .oscore = oscore, .kid = kid, .answers_pings = true, .uses_echo = true };
+	*c = (struct world_client){
+		.world = w, .oscore = oscore, .kid = kid, .answers_pings = true, .uses_echo = true
+	};
 	assert(addr_parse(&c->addr, addr, 5683));
 	c->mid = (uint16_t)world_random(w);
 	if (oscore)
@@ -450,7 +452,8 @@ void world_run(struct world *w, double until_s)
 
 	for (;;) {
 		struct heap_node *top = heap_top(&w->timeline);
-		tstamp timer = proxy_next_expiry(w->proxy, w->now), next = tstamp_min(top ? top->at : TSTAMP_NEVER, timer);
+		tstamp timer = proxy_next_expiry(w->proxy, w->now),
+		       next = tstamp_min(top ? top->at : TSTAMP_NEVER, timer);
 
 		if (next > until)
 			break;

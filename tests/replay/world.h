@@ -21,9 +21,9 @@ struct world;
 struct world_client {
 	struct world *world;
 	struct addr addr;
-	bool oscore;     /* else plain GETs of /dev/x */
+	bool oscore; /* else plain GETs of /dev/x */
 	uint8_t kid;
-	uint64_t piv;    /* of the next request */
+	uint64_t piv; /* of the next request */
 	bool answers_pings, uses_echo;
 	uint64_t period; /* asks again this long after the last request began; 0: by hand */
 
@@ -32,20 +32,20 @@ struct world_client {
 	uint8_t request[64], token[4], echo[40];
 	size_t request_len, echo_len;
 	uint16_t mid;
-	unsigned sent;   /* transmissions of it */
+	unsigned sent; /* transmissions of it */
 	uint64_t timeout;
 	tstamp began;
 
 	unsigned asked, answered, challenged, refused, failed, lost; /* answered: by the device, protected or 2.xx */
-	uint64_t worst, total; /* latency of the answered ones */
+	uint64_t worst, total;                                       /* latency of the answered ones */
 };
 
 struct world_device {
 	struct addr addr;
 	bool knows[WORLD_KIDS];
 	uint64_t highest[WORLD_KIDS]; /* accepted Partial IV + 1 */
-	bool silent, forgot;   /* forgot: rebooted without its contexts, answers 4.01 */
-	unsigned requests, strange; /* datagrams with a request; those that no world_client made */
+	bool silent, forgot;          /* forgot: rebooted without its contexts, answers 4.01 */
+	unsigned requests, strange;   /* datagrams with a request; those that no world_client made */
 	unsigned refused;
 };
 

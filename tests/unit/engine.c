@@ -46,20 +46,17 @@ static void add_server(struct proxy_config *c, uint8_t i, const char *name, cons
 
 struct proxy_config engine_careful(void)
 {
-	struct proxy_config c = { .name = "guard under test",
-				  .max_datagram = 1280,
-				  .max_options = 64,
-				  .exchanges = 256 };
+	struct proxy_config c = {
+		.name = "guard under test", .max_datagram = 1280, .max_options = 64, .exchanges = 256
+	};
 
 	strcpy(c.listens[0].name, "front");
 	assert_true(addr_parse(&c.listens[0].bind, "[2001:db8::53]:5683", 5683));
 	c.listens[0].server = PROXY_NO_SERVER;
 	strcpy(c.links[0].name, "air");
-	c.links[0].sched = (struct linksched_config){ .rate = { 1250, TSTAMP_S },
-						      .burst = 1024,
-						      .overhead = 48,
-						      .queue_length = 32,
-						      .share = { 80, 15, 5 } };
+	c.links[0].sched = (struct linksched_config){
+		.rate = { 1250, TSTAMP_S }, .burst = 1024, .overhead = 48, .queue_length = 32, .share = { 80, 15, 5 }
+	};
 	c.links[0].retransmit = (struct retransmit_params){ 4 * TSTAMP_S, 4 };
 	c.links[0].nstart = 1;
 	c.links[0].queue_wait = 20 * TSTAMP_S;
@@ -164,8 +161,8 @@ static void add_peers(struct engine *e)
 	engine_client(e, "y", "[2001:db8:bad:1::1]:40000");
 }
 
-static void note_verdict(void *arg, const struct path *from, const char *server, const char *lane,
-			 const char *action, const char *reason, tstamp now)
+static void note_verdict(void *arg, const struct path *from, const char *server, const char *lane, const char *action,
+			 const char *reason, tstamp now)
 {
 	struct engine *e = arg;
 
@@ -258,8 +255,8 @@ static void watch_spoofed(struct engine *e, const struct engine_sent *s)
 	assert_int_equal(msg_parse(&m, bytes_of(s->buf, s->len)), MSG_OK);
 	a->out += s->len + PROXY_FRAME;
 	if (a->out > 3 * a->in)
-		fail_msg("I3: %llu bytes to an unproven address that sent %llu",
-			 (unsigned long long)a->out, (unsigned long long)a->in);
+		fail_msg("I3: %llu bytes to an unproven address that sent %llu", (unsigned long long)a->out,
+			 (unsigned long long)a->in);
 	if (s->len > PROXY_UNPROVEN + m.token.len)
 		fail_msg("I3: a datagram of %u bytes to an unproven address", s->len);
 }
@@ -360,9 +357,7 @@ void engine_prove(struct engine *e, const char *name)
 	for (unsigned i = 0; i < 2; i++) {
 		uint16_t mid = guard_ping(e->proxy->guard, &from->remote, &from->local, e->now);
 
-		engine_receive(
-			e, from,
-			bytes_of((uint8_t[]){ 0x70, 0, (uint8_t)(mid >> 8), (uint8_t)mid }, 4));
+		engine_receive(e, from, bytes_of((uint8_t[]){ 0x70, 0, (uint8_t)(mid >> 8), (uint8_t)mid }, 4));
 		engine_wait(e, 800 * TSTAMP_MS);
 		e->n_out = 0;
 	}
@@ -379,8 +374,7 @@ const struct engine_sent *engine_take(struct engine *e, const char *name)
 		if (to->leg != p->path.leg || !addr_equal(&to->remote, &p->path.remote))
 			continue;
 		if (to->leg == LEG_CLIENT)
-			assert_true(
-				addr_equal(&to->local, &p->path.local)); /* from where it asked */
+			assert_true(addr_equal(&to->local, &p->path.local)); /* from where it asked */
 		taken = e->out[i];
 		memmove(&e->out[i], &e->out[i + 1], (--e->n_out - i) * sizeof *e->out);
 		return &taken;
@@ -401,8 +395,7 @@ struct place {
 
 static void wrong(const struct place *at, const char *what, const char *seen)
 {
-	fail_msg("%s:%d, step %zu:\n    %s\n    %s %s", at->file, at->line, at->step + 1, at->text,
-		 what, seen);
+	fail_msg("%s:%d, step %zu:\n    %s\n    %s %s", at->file, at->line, at->step + 1, at->text, what, seen);
 }
 
 /* $ and its kin become what they stand for. */
@@ -444,8 +437,8 @@ static bool word_matches(struct engine *e, struct bytes expected, struct bytes s
 		snprintf(e->saved_mid[w[1] - 'a'], sizeof e->saved_mid[0], "%.*s", (int)seen.len,
 			 (const char *)seen.ptr);
 	else if (token && expected.len == 3)
-		snprintf(e->saved_token[w[2] - 'a'], sizeof e->saved_token[0], "%.*s",
-			 (int)seen.len - 1, (const char *)seen.ptr + 1);
+		snprintf(e->saved_token[w[2] - 'a'], sizeof e->saved_token[0], "%.*s", (int)seen.len - 1,
+			 (const char *)seen.ptr + 1);
 	return w[0] == '*' || token || bytes_equal(expected, seen);
 }
 
@@ -519,8 +512,7 @@ static void quiet(struct engine *e, const struct place *at, const char *name)
 
 	for (unsigned i = 0; i < e->n_out; i++)
 		if (!p || addr_equal(&p->path.remote, &e->out[i].to.remote))
-			wrong(at, "but there was",
-			      msgtext_format(bytes_of(e->out[i].buf, e->out[i].len), seen));
+			wrong(at, "but there was", msgtext_format(bytes_of(e->out[i].buf, e->out[i].len), seen));
 }
 
 static void play(struct engine *e, const struct place *at)
@@ -550,8 +542,7 @@ static void play(struct engine *e, const struct place *at)
 	}
 }
 
-void engine_play_lines(struct engine *e, const char *const *lines, size_t n, const char *file,
-		       int line)
+void engine_play_lines(struct engine *e, const char *const *lines, size_t n, const char *file, int line)
 {
 	for (size_t i = 0; i < n; i++)
 		play(e, &(struct place){ file, line, i, lines[i] });

@@ -52,8 +52,7 @@ struct engine {
 	tstamp now;
 	struct engine_sent *out;
 	unsigned n_out;
-	void (*sink)(struct engine *e,
-		     const struct engine_sent *s); /* takes it all; NULL: kept for the lines */
+	void (*sink)(struct engine *e, const struct engine_sent *s); /* takes it all; NULL: kept for the lines */
 	void *sink_arg;
 	struct engine_peer *peers;
 	unsigned n_peers;
@@ -85,12 +84,11 @@ struct engine_peer *engine_peer(struct engine *e, const char *name);
 struct engine_peer *engine_client(struct engine *e, const char *name, const char *address);
 struct path engine_path(const char *address); /* of a client */
 
-void engine_play_lines(struct engine *e, const char *const *lines, size_t n, const char *file,
-		       int line);
-#define ENGINE_PLAY(e, ...)                                                                        \
-	do {                                                                                       \
-		static const char *const lines_[] = { __VA_ARGS__ };                               \
-		engine_play_lines(e, lines_, sizeof lines_ / sizeof *lines_, __FILE__, __LINE__);  \
+void engine_play_lines(struct engine *e, const char *const *lines, size_t n, const char *file, int line);
+#define ENGINE_PLAY(e, ...)                                                                                            \
+	do {                                                                                                           \
+		static const char *const lines_[] = { __VA_ARGS__ };                                                   \
+		engine_play_lines(e, lines_, sizeof lines_ / sizeof *lines_, __FILE__, __LINE__);                      \
 	} while (0)
 /* One line, as by printf. */
 void engine_line(struct engine *e, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -80,12 +80,11 @@ static void write_option(struct msgbuf *b, struct bytes word)
 		name++;
 	assert_true(name < word.len);
 	if (text[name] == ':')
-		msgbuf_option(b, option_number(text, name),
-			      bytes_of(text + name + 1, word.len - name - 1));
+		msgbuf_option(b, option_number(text, name), bytes_of(text + name + 1, word.len - name - 1));
 	else
-		msgbuf_option(b, option_number(text, name),
-			      bytes_of(value, msgtext_unhex(text + name + 1, word.len - name - 1,
-							    value, sizeof value)));
+		msgbuf_option(
+			b, option_number(text, name),
+			bytes_of(value, msgtext_unhex(text + name + 1, word.len - name - 1, value, sizeof value)));
 }
 
 struct bytes msgtext_write(const char *text, uint8_t *buf, size_t cap)
@@ -101,17 +100,14 @@ struct bytes msgtext_write(const char *text, uint8_t *buf, size_t cap)
 	mid = (uint16_t)strtoul((const char *)msgtext_word(&text).ptr, NULL, 16);
 	word = msgtext_word(&text);
 	assert_true(word.len && word.ptr[0] == '#');
-	word = bytes_of(token, msgtext_unhex((const char *)word.ptr + 1, word.len - 1, token,
-					     sizeof token));
+	word = bytes_of(token, msgtext_unhex((const char *)word.ptr + 1, word.len - 1, token, sizeof token));
 	msgbuf_begin(&b, buf, cap, type, code, mid, word);
 	while ((word = msgtext_word(&text)).len) {
 		if (word.ptr[0] != '!')
 			write_option(&b, word);
 		else if (word.len > 1 && word.ptr[1] == '=')
-			msgbuf_payload(&b,
-				       bytes_of(payload, msgtext_unhex((const char *)word.ptr + 2,
-								       word.len - 2, payload,
-								       sizeof payload)));
+			msgbuf_payload(&b, bytes_of(payload, msgtext_unhex((const char *)word.ptr + 2, word.len - 2,
+									   payload, sizeof payload)));
 		else
 			msgbuf_payload(&b, bytes_of(word.ptr + 1, word.len - 1));
 	}

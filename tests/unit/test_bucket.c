@@ -39,8 +39,7 @@ static void units_take_time(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof durations / sizeof durations[0]; i++)
-		assert_true(rate_duration(durations[i].rate, durations[i].units) ==
-			    durations[i].ns);
+		assert_true(rate_duration(durations[i].rate, durations[i].units) == durations[i].ns);
 }
 
 /* One bucket of 10 units a second and depth 5, row after row. */
@@ -76,8 +75,7 @@ static void takes_waits_and_fills(void **state)
 
 		assert_int_equal(bucket_fill(&b, r, 5, rows[i].now), rows[i].fill);
 		assert_true(bucket_wait(&b, r, 5, rows[i].cost, rows[i].now) == rows[i].wait);
-		assert_true(bucket_take(&b, r, 5, rows[i].cost, rows[i].now) ==
-			    (rows[i].wait == 0));
+		assert_true(bucket_take(&b, r, 5, rows[i].cost, rows[i].now) == (rows[i].wait == 0));
 		if (rows[i].wait)
 			assert_true(b.tat == before.tat);
 	}
@@ -118,8 +116,7 @@ static void bears_the_extremes(void **state)
 	assert_true(b.tat == TSTAMP_NEVER);
 	assert_false(bucket_take(&b, slow, 3, 1, TSTAMP_DAY));
 	b.tat = 0;
-	assert_true(
-		bucket_take(&b, (struct rate){ 1, S }, UINT64_MAX, UINT64_MAX, TSTAMP_NEVER - 1));
+	assert_true(bucket_take(&b, (struct rate){ 1, S }, UINT64_MAX, UINT64_MAX, TSTAMP_NEVER - 1));
 	assert_true(b.tat == TSTAMP_NEVER);
 	b.tat = UINT64_MAX / 4;
 	assert_int_equal(bucket_fill(&b, slow, 1, 0), 749);
@@ -145,8 +142,7 @@ static void agrees_with_a_naive_bucket(void **state)
 			now += dt;
 			credit = credit + dt < burst * unit ? credit + dt : burst * unit;
 			fits = cost <= burst && cost * unit <= credit;
-			assert_int_equal(bucket_fill(&b, r, burst, now),
-					 credit * 1000 / (burst * unit));
+			assert_int_equal(bucket_fill(&b, r, burst, now), credit * 1000 / (burst * unit));
 			assert_true(bucket_take(&b, r, burst, cost, now) == fits);
 			credit -= fits ? cost * unit : 0;
 			if (fits && draw(8) == 0) {
@@ -187,8 +183,7 @@ static void no_window_passes_more(void **state)
 
 			for (int j = i; j < TAKES; j++) {
 				sum += cost[j];
-				assert_true(sum * r.period <=
-					    burst * r.period + (when[j] - when[i]) * r.count);
+				assert_true(sum * r.period <= burst * r.period + (when[j] - when[i]) * r.count);
 			}
 		}
 	}

@@ -9,8 +9,7 @@
 
 static const struct budget_config usual = { { 6, TSTAMP_MIN }, 600, 36 };
 
-static unsigned take_all(struct budget *b, const struct budget_config *c, enum budget_kind k,
-			 tstamp now)
+static unsigned take_all(struct budget *b, const struct budget_config *c, enum budget_kind k, tstamp now)
 {
 	unsigned n = 0;
 
@@ -73,8 +72,7 @@ static void test_day(void **state)
 	assert_int_equal(budget_left(&b, &c, START), 50);
 	assert_int_equal(take_all(&b, &c, BUDGET_REQUEST, START), 50);
 	assert_int_equal(budget_left(&b, &c, START), 0);
-	assert_true(budget_wait(&b, &c, BUDGET_REQUEST, START + TSTAMP_HOUR) ==
-		    TSTAMP_DAY - TSTAMP_HOUR);
+	assert_true(budget_wait(&b, &c, BUDGET_REQUEST, START + TSTAMP_HOUR) == TSTAMP_DAY - TSTAMP_HOUR);
 	assert_false(budget_take(&b, &c, BUDGET_REQUEST, START + TSTAMP_DAY - 1));
 	assert_true(budget_take(&b, &c, BUDGET_REQUEST, START + TSTAMP_DAY));
 	assert_int_equal(budget_left(&b, &c, START + TSTAMP_DAY), 49);
@@ -100,8 +98,7 @@ static void test_refund(void **state)
 /* rate 0 or budget 0: nothing ever passes; a handshake that costs more than a day never does. */
 static void test_none(void **state)
 {
-	static const struct budget_config none[] = { { { 0, TSTAMP_S }, 50, 36 },
-						     { { 6, TSTAMP_S }, 0, 36 } };
+	static const struct budget_config none[] = { { { 0, TSTAMP_S }, 50, 36 }, { { 6, TSTAMP_S }, 0, 36 } };
 	struct budget_config dear = { { 6, TSTAMP_S }, 30, 36 };
 	struct budget b = { .used = 0 };
 
@@ -125,8 +122,7 @@ static void test_wait_is_true(void **state)
 
 	(void)state;
 	while (now < START + TSTAMP_HOUR) {
-		enum budget_kind k = (x = x * 6364136223846793005u + 1) >> 62 ? BUDGET_REQUEST
-									      : BUDGET_HANDSHAKE;
+		enum budget_kind k = (x = x * 6364136223846793005u + 1) >> 62 ? BUDGET_REQUEST : BUDGET_HANDSHAKE;
 		uint64_t wait = budget_wait(&b, &c, k, now);
 		bool took = budget_take(&b, &c, k, now);
 
@@ -147,9 +143,8 @@ static void test_wait_is_true(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_cost),         cmocka_unit_test(test_rate),
-		cmocka_unit_test(test_halves),       cmocka_unit_test(test_day),
-		cmocka_unit_test(test_refund),       cmocka_unit_test(test_none),
+		cmocka_unit_test(test_cost),         cmocka_unit_test(test_rate),   cmocka_unit_test(test_halves),
+		cmocka_unit_test(test_day),          cmocka_unit_test(test_refund), cmocka_unit_test(test_none),
 		cmocka_unit_test(test_wait_is_true),
 	};
 

@@ -86,8 +86,7 @@ static void test_clock_turns_over(void **state)
 	charges_add(&c, UINT64_C(2) << 32, 1, turn);
 	charges_add(&c, UINT64_C(3) << 32, 1, turn + TSTAMP_HOUR);
 	assert_true(charges_at(&c, 1, turn + TSTAMP_HOUR) > 0);
-	assert_true(charges_at(&c, 1, turn + TSTAMP_HOUR) <
-		    charges_at(&c, UINT64_C(2) << 32, turn + TSTAMP_HOUR));
+	assert_true(charges_at(&c, 1, turn + TSTAMP_HOUR) < charges_at(&c, UINT64_C(2) << 32, turn + TSTAMP_HOUR));
 	assert_true(charges_at(&c, UINT64_C(2) << 32, turn + TSTAMP_HOUR) <
 		    charges_at(&c, UINT64_C(3) << 32, turn + TSTAMP_HOUR));
 	assert_int_equal(charges_at(&c, 1, turn + TSTAMP_DAY), 0);

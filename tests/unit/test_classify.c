@@ -36,14 +36,12 @@ static enum guard_outcome outcome_of(struct bytes request, struct bytes response
 	assert_int_equal(msg_parse(&r, response), MSG_OK);
 	if (r.code == MSG_EMPTY) /* RST, or an ACK that only says wait */
 		return OUTCOME_NEUTRAL;
-	return classify_response(&r,
-				 (struct request_kind){ v.oscore.ptr != NULL, v.echo.ptr != NULL });
+	return classify_response(&r, (struct request_kind){ v.oscore.ptr != NULL, v.echo.ptr != NULL });
 }
 
 /* Whether it earns credit at a guard that books it: a relation comes into being, or its number is
  * news. */
-static bool earns(struct guard *g, struct bytes wire, enum guard_outcome outcome,
-		  const struct addr *client)
+static bool earns(struct guard *g, struct bytes wire, enum guard_outcome outcome, const struct addr *client)
 {
 	struct guard_request rq = { .client = *client };
 	struct request_view v;
@@ -53,8 +51,7 @@ static bool earns(struct guard *g, struct bytes wire, enum guard_outcome outcome
 	v = view(wire, &m);
 	assert_true(addr_parse(&rq.listener, "[2001:db8::53]:5683", 5683));
 	rq.has_oscore = v.oscore.ptr != NULL;
-	rq.trackable =
-		rq.has_oscore && classify_oscore(v.oscore, &rq.kid, &rq.kid_context, &rq.piv);
+	rq.trackable = rq.has_oscore && classify_oscore(v.oscore, &rq.kid, &rq.kid_context, &rq.piv);
 	rq.replayable = v.request_hash;
 	rq.follow_up = v.follow_up;
 	verdict = guard_check(g, &rq, TSTAMP_HOUR);
@@ -83,8 +80,7 @@ static const struct {
 	{ "accepted", OUTCOME_ACCEPTED, true },
 	{ "tentative", OUTCOME_TENTATIVE, false },
 	{ "neutral", OUTCOME_NEUTRAL, false },
-	{ "not accepted yet", OUTCOME_TENTATIVE,
-	  false }, /* no credit, and nothing held against it */
+	{ "not accepted yet", OUTCOME_TENTATIVE, false }, /* no credit, and nothing held against it */
 	{ "not accepted", OUTCOME_REFUSED, false },
 	{ "none (already booked)", OUTCOME_OBSERVED, false },
 };
@@ -100,8 +96,7 @@ static void test_responses(void **state)
 	(void)state;
 	addr_parse(&a, "[2001:db8:1::a]:40001", 0);
 	addr_parse(&other, "[2001:db8:66::6]:40005", 0);
-	for (const char *c = vectors_first(vectors_member(json, "response_cases")); c;
-	     c = vectors_next(c), cases++) {
+	for (const char *c = vectors_first(vectors_member(json, "response_cases")); c; c = vectors_next(c), cases++) {
 		struct bytes rq = vectors_bytes(c, "request", request, sizeof request);
 		struct bytes rs = vectors_bytes(c, "response", response, sizeof response);
 		enum guard_outcome o = outcome_of(rq, rs), expected;
@@ -113,14 +108,12 @@ static void test_responses(void **state)
 		while (!starts(credit, credits[row].credit))
 			assert_true(++row < sizeof credits / sizeof *credits);
 		expected = credits[row].outcome;
-		if (strcmp(id, "A6") == 0 ||
-		    strcmp(id, "N12") == 0) /* accepted if the number is new, see below */
+		if (strcmp(id, "A6") == 0 || strcmp(id, "N12") == 0) /* accepted if the number is new, see below */
 			expected = OUTCOME_OBSERVED;
 		if (!rs.ptr)
 			expected = OUTCOME_SILENT; /* books nothing either */
 		if (o != expected)
-			fail_msg("%s: %s instead of %s", id, guard_outcome_word(o),
-				 guard_outcome_word(expected));
+			fail_msg("%s: %s instead of %s", id, guard_outcome_word(o), guard_outcome_word(expected));
 		if (strcmp(id, "A7") == 0 || strcmp(id, "N12") == 0) /* A6 went before */
 			assert_true(earns(g, rq, OUTCOME_OBSERVED, &a));
 		if (earns(g, rq, o, strcmp(id, "N12") == 0 ? &other : &a) != credits[row].earns)
@@ -150,9 +143,7 @@ static void test_no_identity_no_credit(void **state)
 	(void)state;
 	addr_parse(&a, "[2001:db8:1::a]:40001", 0);
 	for (unsigned i = 0; i < 4; i++)
-		assert_false(earns(g,
-				   bytes_of(buf, msgtext_unhex(requests[i], strlen(requests[i]),
-							       buf, sizeof buf)),
+		assert_false(earns(g, bytes_of(buf, msgtext_unhex(requests[i], strlen(requests[i]), buf, sizeof buf)),
 				   OUTCOME_ACCEPTED, &a));
 	assert_int_equal(reputation_count(g->reputation), 0);
 	assert_int_equal(seqtrack_count(g->seqtrack), 0);
@@ -167,8 +158,7 @@ static void test_requests(void **state)
 	unsigned cases = 0;
 
 	(void)state;
-	for (const char *c = vectors_first(vectors_member(json, "request_cases")); c;
-	     c = vectors_next(c), cases++) {
+	for (const char *c = vectors_first(vectors_member(json, "request_cases")); c; c = vectors_next(c), cases++) {
 		const char *seen = vectors_member(c, "keyless_view");
 		struct bytes rq = vectors_bytes(c, "request", wire, sizeof wire), kid, context;
 		struct request_view v;
@@ -179,8 +169,7 @@ static void test_requests(void **state)
 		assert_non_null(vectors_text(c, "id", id, sizeof id));
 		assert_non_null(vectors_text(c, "verdict", verdict, sizeof verdict));
 		v = view(rq, &m);
-		assert_int_equal(v.defect,
-				 DEFECT_NONE); /* a keyless forwarder passes all of them on */
+		assert_int_equal(v.defect, DEFECT_NONE); /* a keyless forwarder passes all of them on */
 		assert_non_null(v.oscore.ptr);
 		readable = classify_oscore(v.oscore, &kid, &context, &piv);
 		/* trackable: kid and Partial IV both read, and no byte of an unknown layout in
@@ -192,11 +181,9 @@ static void test_requests(void **state)
 		}
 		assert_true(readable);
 		assert_true(piv == strtoull(piv_text, NULL, 16));
-		assert_true(bytes_equal(
-			kid, vectors_bytes(seen, "kid", kid_expected, sizeof kid_expected)));
+		assert_true(bytes_equal(kid, vectors_bytes(seen, "kid", kid_expected, sizeof kid_expected)));
 		if (vectors_member(seen, "kid_context")) {
-			struct bytes k = vectors_bytes(seen, "kid_context", context_expected,
-						       sizeof context_expected);
+			struct bytes k = vectors_bytes(seen, "kid_context", context_expected, sizeof context_expected);
 
 			assert_true((k.ptr == NULL) == (context.ptr == NULL));
 			assert_true(bytes_equal(k, context));
@@ -251,10 +238,8 @@ static void test_oscore_values(void **state)
 			fail_msg("%s", rows[i].value);
 		if (rows[i].readable) {
 			assert_true(piv == rows[i].piv);
-			assert_true(bytes_equal(
-				kid,
-				bytes_of(kid_hex, msgtext_unhex(rows[i].kid, strlen(rows[i].kid),
-								kid_hex, sizeof kid_hex))));
+			assert_true(bytes_equal(kid, bytes_of(kid_hex, msgtext_unhex(rows[i].kid, strlen(rows[i].kid),
+										     kid_hex, sizeof kid_hex))));
 			assert_true((context.ptr == NULL) == (rows[i].context < 0));
 			assert_true(rows[i].context < 0 || context.len == (size_t)rows[i].context);
 		}
@@ -269,15 +254,13 @@ static void test_option_numbers(void **state)
 	unsigned cases = 0;
 
 	(void)state;
-	for (const char *c = vectors_first(vectors_member(json, "option_number_properties")); c;
-	     c = vectors_next(c)) {
+	for (const char *c = vectors_first(vectors_member(json, "option_number_properties")); c; c = vectors_next(c)) {
 		uint16_t n = (uint16_t)vectors_number(c, "number");
 
 		assert_int_equal(option_is_critical(n), vectors_true(c, "critical"));
 		assert_int_equal(option_is_unsafe(n), vectors_true(c, "unsafe"));
 		/* only says something about options that are safe to forward */
-		assert_int_equal(option_is_no_cache_key(n) && !option_is_unsafe(n),
-				 vectors_true(c, "no_cache_key"));
+		assert_int_equal(option_is_no_cache_key(n) && !option_is_unsafe(n), vectors_true(c, "no_cache_key"));
 		cases++;
 	}
 	assert_int_equal(cases, 41);
@@ -296,22 +279,15 @@ static void test_views(void **state)
 			       "Uri-Path:b Hop-Limit=05",
 			       buf, sizeof buf),
 		 &m);
-	assert_true(bytes_are(v.uri_host, "h") && v.observe && !v.deregister && v.has_uri_port &&
-		    v.uri_port == 5683);
-	assert_true(v.n_path == 2 && v.hop_limit == 5 && v.defect == DEFECT_NONE && !v.oscore.ptr &&
-		    !v.echo.ptr);
-	v = view(msgtext_write("CON 0.02 0001 # Observe=01 OSCORE=0900 EDHOC= Block2=10 !x", buf,
-			       sizeof buf),
-		 &m);
+	assert_true(bytes_are(v.uri_host, "h") && v.observe && !v.deregister && v.has_uri_port && v.uri_port == 5683);
+	assert_true(v.n_path == 2 && v.hop_limit == 5 && v.defect == DEFECT_NONE && !v.oscore.ptr && !v.echo.ptr);
+	v = view(msgtext_write("CON 0.02 0001 # Observe=01 OSCORE=0900 EDHOC= Block2=10 !x", buf, sizeof buf), &m);
 	assert_true(!v.observe && v.deregister && v.oscore.ptr && v.edhoc && v.follow_up);
-	v = view(msgtext_write("CON 0.02 0001 # Observe=02 OSCORE=0900 Block2=06 Block1=18 !x", buf,
-			       sizeof buf),
-		 &m);
+	v = view(msgtext_write("CON 0.02 0001 # Observe=02 OSCORE=0900 Block2=06 Block1=18 !x", buf, sizeof buf), &m);
 	assert_true(!v.observe && !v.deregister && !v.follow_up);
-	v = view(msgtext_write(
-			 "CON 0.05 0001 # OSCORE=0900 Echo=01 No-Response=02 Request-Hash=aa !x",
-			 buf, sizeof buf),
-		 &m);
+	v = view(
+		msgtext_write("CON 0.05 0001 # OSCORE=0900 Echo=01 No-Response=02 Request-Hash=aa !x", buf, sizeof buf),
+		&m);
 	assert_true(v.silent_ok && v.request_hash && v.echo.len == 1);
 }
 

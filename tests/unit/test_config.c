@@ -74,8 +74,7 @@ static int open_memory_file(char name[128])
 	return fd;
 }
 
-static const char *get(const struct config *c, enum schema_section s, unsigned place,
-		       const char *key)
+static const char *get(const struct config *c, enum schema_section s, unsigned place, const char *key)
 {
 	static char text[VALUE_TEXT];
 
@@ -205,8 +204,7 @@ static void test_good(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		must_load(&config, NULL, rows[i].text);
-		assert_string_equal(get(&config, rows[i].section, rows[i].place, rows[i].key),
-				    rows[i].value);
+		assert_string_equal(get(&config, rows[i].section, rows[i].place, rows[i].key), rows[i].value);
 	}
 }
 
@@ -310,8 +308,8 @@ static void test_bad(void **state)
 		const char *mark = strstr(rows[i].lines, "PATH");
 
 		if (mark)
-			snprintf(expected, sizeof expected, "%.*s%s%s", (int)(mark - rows[i].lines),
-				 rows[i].lines, path, mark + 4);
+			snprintf(expected, sizeof expected, "%.*s%s%s", (int)(mark - rows[i].lines), rows[i].lines,
+				 path, mark + 4);
 		else
 			snprintf(expected, sizeof expected, "%s", rows[i].lines);
 		assert_false(load_text(&config, NULL, rows[i].text));
@@ -344,8 +342,7 @@ static void test_bad_addresses(void **state)
 		"",
 	};
 	static const char *const binds[] = {
-		"[ff02::fd]:5683", "224.0.1.187", "*:5683", "localhost",
-		"[::]:0",          "fe80::1",     "",       "5683",
+		"[ff02::fd]:5683", "224.0.1.187", "*:5683", "localhost", "[::]:0", "fe80::1", "", "5683",
 	};
 	char text[256];
 
@@ -382,17 +379,14 @@ static void test_long_lines(void **state)
 	(void)state;
 	/* 197 bytes are a line, 198 are not; comments and blanks don't count. */
 	for (int bytes = 197; bytes <= 198; bytes++) {
-		len = snprintf(text, sizeof text,
-			       "[server a]\naddress = coap://[::2]\nuri-path = ");
+		len = snprintf(text, sizeof text, "[server a]\naddress = coap://[::2]\nuri-path = ");
 		memset(text + len, 'x', 600);
 		strcpy(text + len + bytes - 11, " ; " L100 L100 "\r\n");
 		assert_false(load_text(&config, NULL, text));
-		assert_non_null(strstr(lines(),
-				       bytes == 197 ? "at most 127 characters, got"
-						    : "3: [server a]: line longer than 197 bytes"));
+		assert_non_null(strstr(lines(), bytes == 197 ? "at most 127 characters, got"
+							     : "3: [server a]: line longer than 197 bytes"));
 	}
-	snprintf(text, sizeof text, "# %s\n[guard]%250s\nname = a%250s; %s\n", L100 L100, "", "",
-		 L100 L100);
+	snprintf(text, sizeof text, "# %s\n[guard]%250s\nname = a%250s; %s\n", L100 L100, "", "", L100 L100);
 	must_load(&config, NULL, text);
 	assert_string_equal(config.proxy.name, "a");
 }
@@ -443,12 +437,10 @@ static void test_unreadable(void **state)
 	memset(large, 'x', CONFIG_FILE_NAME);
 	assert_false(config_load(&config, NULL, large, &errors));
 	assert_int_equal(errors.count, 1);
-	assert_string_equal(strchr(errors.list[0].text, ':'),
-			    ": a longer or stranger name than can be shown");
+	assert_string_equal(strchr(errors.list[0].text, ':'), ": a longer or stranger name than can be shown");
 	assert_false(config_load(&config, NULL, "a\nb", &errors));
 	assert_int_equal(errors.count, 1);
-	assert_string_equal(errors.list[0].text,
-			    "a\nb: a longer or stranger name than can be shown");
+	assert_string_equal(errors.list[0].text, "a\nb: a longer or stranger name than can be shown");
 	free(large);
 }
 
@@ -473,11 +465,9 @@ static void test_drop_ins(void **state)
 	}
 	assert_false(load_text(&config, NULL, LAMP "adress = x\n"));
 	assert_int_equal(errors.count, 3);
-	snprintf(text, sizeof text,
-		 "%s:3: [server lamp] adress: unknown key; did you mean \"address\"?", path);
+	snprintf(text, sizeof text, "%s:3: [server lamp] adress: unknown key; did you mean \"address\"?", path);
 	assert_string_equal(errors.list[0].text, text);
-	snprintf(text, sizeof text, "%s/a.conf:2: [guard] name: already set at %s/B.conf:2", dir,
-		 dir);
+	snprintf(text, sizeof text, "%s/a.conf:2: [guard] name: already set at %s/B.conf:2", dir, dir);
 	assert_string_equal(errors.list[1].text, text);
 	snprintf(text, sizeof text, "%s/a.conf:3: [guard] adress: unknown key", dir);
 	assert_string_equal(errors.list[2].text, text);
@@ -524,8 +514,7 @@ static void test_many(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 64; i++)
-		len += (size_t)sprintf(text + len, "[server s%u]\naddress = coap://[fd00::%x]\n", i,
-				       i + 1);
+		len += (size_t)sprintf(text + len, "[server s%u]\naddress = coap://[fd00::%x]\n", i, i + 1);
 	must_load(&config, NULL, text);
 	assert_string_equal(config.proxy.servers[63].name, "s63");
 	sprintf(text + len, "[server x]\naddress = coap://[fd00::100]\n");
@@ -583,11 +572,8 @@ static void test_places(void **state)
 	assert_string_equal(get(&second, SECTION_LISTEN, 2, "bind"), "192.0.2.2:5683");
 	assert_int_equal(second.proxy.listens[2].server, 2);
 	/* The place it had can be had once only. */
-	assert_false(
-		load_text(&third, &second, "[listen n]\nbind = 192.0.2.2\nbind = 192.0.2.2\n"));
-	assert_string_equal(
-		lines(),
-		"3: [listen n] bind: 192.0.2.2:5683 is listened at by [listen n] already\n");
+	assert_false(load_text(&third, &second, "[listen n]\nbind = 192.0.2.2\nbind = 192.0.2.2\n"));
+	assert_string_equal(lines(), "3: [listen n] bind: 192.0.2.2:5683 is listened at by [listen n] already\n");
 	/* Once gone, it may be had. */
 	must_load(&third, &second, "[server d]\naddress = coap://[::2]\n");
 	assert_string_equal(third.proxy.servers[0].name, "d");
@@ -601,8 +587,7 @@ static void test_places_full(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 64; i++)
-		len += (size_t)sprintf(text + len, "[server s%02u]\naddress = coap://[fd00::%x]\n",
-				       i, i + 1);
+		len += (size_t)sprintf(text + len, "[server s%02u]\naddress = coap://[fd00::%x]\n", i, i + 1);
 	must_load(&config, NULL, text);
 	*strstr(text, "s40") = 'x';
 	must_load(&second, &config, text);
@@ -614,14 +599,11 @@ static void test_restart(void **state)
 {
 	(void)state;
 	must_load(&config, NULL, LAMP "[throttle]\ntable-size = 2048\n[control]\nmode = 0600\n");
-	must_load(&second, &config,
-		  LAMP "mode = open\n[throttle]\ntable-size = 2048\n[control]\nmode = 0600\n");
+	must_load(&second, &config, LAMP "mode = open\n[throttle]\ntable-size = 2048\n[control]\nmode = 0600\n");
 	assert_false(load_text(&second, &config, LAMP "[throttle]\ntable-size = 4096\n"));
-	assert_string_equal(
-		lines(),
-		" [control] mode: changed from \"0600\" to \"0660\", which needs a restart\n"
-		"4: [throttle] table-size: changed from \"2048\" to \"4096\", which needs a "
-		"restart\n");
+	assert_string_equal(lines(), " [control] mode: changed from \"0600\" to \"0660\", which needs a restart\n"
+				     "4: [throttle] table-size: changed from \"2048\" to \"4096\", which needs a "
+				     "restart\n");
 	/* What is wrong is said first, and only that. */
 	assert_false(load_text(&second, &config, LAMP "[throttle]\ntable-size = few\n"));
 	assert_int_equal(errors.count, 1);
@@ -654,10 +636,8 @@ static void must_survive_dump(const struct config *c, const struct config *previ
 
 static void test_dump(void **state)
 {
-	static const char *const files[] = { "conf/coap-guard.conf",
-					     "conf/examples/reverse-proxy.conf",
-					     "conf/examples/forward-proxy.conf",
-					     "conf/examples/two-links.conf",
+	static const char *const files[] = { "conf/coap-guard.conf", "conf/examples/reverse-proxy.conf",
+					     "conf/examples/forward-proxy.conf", "conf/examples/two-links.conf",
 					     "conf/examples/demo.conf" };
 	char file[256];
 
@@ -669,10 +649,8 @@ static void test_dump(void **state)
 		must_survive_dump(&config, NULL);
 	}
 	/* With free places in between it is the same one only for who knows the places. */
-	must_load(&config, NULL,
-		  "[server a]\naddress = coap://[::2]\n[server b]\naddress = coap://[::3]\n");
-	must_load(&second, &config,
-		  "[server c]\naddress = coap://[::4]\n[server b]\naddress = coap://[::3]\n");
+	must_load(&config, NULL, "[server a]\naddress = coap://[::2]\n[server b]\naddress = coap://[::3]\n");
+	must_load(&second, &config, "[server c]\naddress = coap://[::4]\n[server b]\naddress = coap://[::3]\n");
 	must_survive_dump(&second, &second);
 }
 

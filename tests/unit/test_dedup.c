@@ -237,8 +237,7 @@ static void agrees_with_a_naive_copy(void **state)
 		case 1:
 		case 2:
 			/* No two expire at once, so that there is one stalest. */
-			model_open(&m, key, (uint32_t)step,
-				   (now + draw(1000)) * 100000 + (tstamp)step);
+			model_open(&m, key, (uint32_t)step, (now + draw(1000)) * 100000 + (tstamp)step);
 			dedup_open(d, key, (uint32_t)step, model_find(&m, key)->expires);
 			break;
 		case 3:
@@ -264,10 +263,8 @@ static void agrees_with_a_naive_copy(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(remembers_one_exchange),
-		cmocka_unit_test(the_stalest_makes_room),
-		cmocka_unit_test(the_log_forgets),
-		cmocka_unit_test(sizes_may_be_odd),
+		cmocka_unit_test(remembers_one_exchange),   cmocka_unit_test(the_stalest_makes_room),
+		cmocka_unit_test(the_log_forgets),          cmocka_unit_test(sizes_may_be_odd),
 		cmocka_unit_test(agrees_with_a_naive_copy),
 	};
 

@@ -72,8 +72,8 @@ static void test_ages(void **state)
 		enum echo_result r;
 
 		echo_make(&k, &client, &listener, START + rows[i].made, value);
-		r = echo_check(&k, &client, &listener, bytes_of(value, sizeof value),
-			       rows[i].validity, START + rows[i].seen);
+		r = echo_check(&k, &client, &listener, bytes_of(value, sizeof value), rows[i].validity,
+			       START + rows[i].seen);
 		if (r != rows[i].expected)
 			fail_msg("row %zu: %d instead of %d", i, (int)r, (int)rows[i].expected);
 	}
@@ -127,8 +127,7 @@ static void test_other_secret(void **state)
 	other[15] ^= 0x80;
 	echo_init(&theirs, other, LIFETIME, START);
 	echo_make(&theirs, &client, &listener, START, value);
-	assert_int_equal(echo_check(&ours, &client, &listener, bytes_of(value, sizeof value),
-				    VALIDITY, START),
+	assert_int_equal(echo_check(&ours, &client, &listener, bytes_of(value, sizeof value), VALIDITY, START),
 			 ECHO_FOREIGN);
 }
 
@@ -143,8 +142,7 @@ static void test_every_bit_flip(void **state)
 	echo_make(&k, &client, &listener, now, value);
 	for (unsigned bit = 0; bit < 8 * ECHO_LEN; bit++) {
 		value[bit / 8] ^= (uint8_t)(1U << bit % 8);
-		assert_int_equal(echo_check(&k, &client, &listener, bytes_of(value, ECHO_LEN),
-					    VALIDITY, now),
+		assert_int_equal(echo_check(&k, &client, &listener, bytes_of(value, ECHO_LEN), VALIDITY, now),
 				 ECHO_FOREIGN);
 		value[bit / 8] ^= (uint8_t)(1U << bit % 8);
 	}
@@ -158,9 +156,8 @@ static void test_lengths(void **state)
 	(void)state;
 	echo_make(&k, &client, &listener, START, value);
 	for (size_t len = 0; len <= sizeof value; len++)
-		assert_int_equal(
-			echo_check(&k, &client, &listener, bytes_of(value, len), VALIDITY, START),
-			len == ECHO_LEN ? ECHO_VALID : ECHO_FOREIGN);
+		assert_int_equal(echo_check(&k, &client, &listener, bytes_of(value, len), VALIDITY, START),
+				 len == ECHO_LEN ? ECHO_VALID : ECHO_FOREIGN);
 }
 
 static void test_random_tags(void **state)
@@ -176,8 +173,8 @@ static void test_random_tags(void **state)
 		uint64_t tag = next_random(&seed);
 
 		memcpy(value + 4, &tag, sizeof tag);
-		accepted += echo_check(&k, &client, &listener, bytes_of(value, sizeof value),
-				       VALIDITY, START) != ECHO_FOREIGN;
+		accepted += echo_check(&k, &client, &listener, bytes_of(value, sizeof value), VALIDITY, START) !=
+			    ECHO_FOREIGN;
 	}
 	assert_int_equal(accepted, 0);
 }
@@ -200,8 +197,7 @@ static void test_against_model(void **state)
 		if (seen / life - made / life <= 1)
 			expected = seen - shown <= VALIDITY ? ECHO_VALID : ECHO_STALE;
 		echo_make(&k, &client, &listener, START + made, value);
-		assert_int_equal(echo_check(&k, &client, &listener, bytes_of(value, ECHO_LEN),
-					    VALIDITY, START + seen),
+		assert_int_equal(echo_check(&k, &client, &listener, bytes_of(value, ECHO_LEN), VALIDITY, START + seen),
 				 expected);
 	}
 }

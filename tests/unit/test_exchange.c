@@ -17,8 +17,7 @@ static void fill(struct rng *rng, void *out, size_t len)
 
 	(void)rng;
 	while (len--)
-		*at++ = (uint8_t)((state = state * 6364136223846793005u + 1442695040888963407u) >>
-				  56);
+		*at++ = (uint8_t)((state = state * 6364136223846793005u + 1442695040888963407u) >> 56);
 }
 
 static struct rng rng = { fill };
@@ -47,10 +46,8 @@ static void check_indexes(const struct exchange_table *t, struct exchange *const
 		unsigned of_flow = 0;
 
 		assert_ptr_equal(exchange_by_ref(t, exchange_ref(t, x)), x);
-		assert_ptr_equal(
-			exchange_by_token(t, x->server, bytes_of(x->token, sizeof x->token)), x);
-		assert_null(exchange_by_token(t, (uint8_t)(x->server + 1),
-					      bytes_of(x->token, sizeof x->token)));
+		assert_ptr_equal(exchange_by_token(t, x->server, bytes_of(x->token, sizeof x->token)), x);
+		assert_null(exchange_by_token(t, (uint8_t)(x->server + 1), bytes_of(x->token, sizeof x->token)));
 		if (x->up_indexed) {
 			found = exchange_by_up_mid(t, x->server, x->up_mid);
 			assert_true(found && found->up_indexed && found->up_mid == x->up_mid &&
@@ -58,14 +55,12 @@ static void check_indexes(const struct exchange_table *t, struct exchange *const
 		}
 		if (x->down_indexed) {
 			found = exchange_by_down_mid(t, x->flow, x->down_mid);
-			assert_true(found && found->down_mid == x->down_mid &&
-				    found->flow == x->flow);
+			assert_true(found && found->down_mid == x->down_mid && found->flow == x->flow);
 		}
 		for (unsigned k = 0; k < n; k++)
 			of_flow += copy[k]->flow == x->flow;
 		assert_int_equal(exchange_flow_count(t, x->flow), of_flow);
-		next = tstamp_min(next,
-				  tstamp_min(x->ack_at, tstamp_min(x->device_at, x->client_at)));
+		next = tstamp_min(next, tstamp_min(x->ack_at, tstamp_min(x->device_at, x->client_at)));
 	}
 	assert_true(exchange_next_expiry(t) == next);
 	assert_int_equal(t->count, n);
@@ -83,8 +78,7 @@ static void test_against_copy(void **state)
 	for (unsigned round = 0; round < 20000; round++) {
 		uint64_t r = next_random(&seed);
 		struct path client = engine_path("[2001:db8:1::a]:40001");
-		struct exchange *x = n ? copy[(r >> 32) % n] : NULL,
-				*y = n ? copy[(r >> 40) % n] : NULL;
+		struct exchange *x = n ? copy[(r >> 32) % n] : NULL, *y = n ? copy[(r >> 40) % n] : NULL;
 		unsigned last;
 
 		switch (r % 7) {
@@ -92,9 +86,7 @@ static void test_against_copy(void **state)
 		case 1:
 			x = exchange_open(&t, &client, flow_of(r >> 8), &rng);
 			if (!x) { /* full, or this flow holds a quarter */
-				assert_true(n == CAPACITY ||
-					    exchange_flow_count(&t, flow_of(r >> 8)) ==
-						    CAPACITY / 4);
+				assert_true(n == CAPACITY || exchange_flow_count(&t, flow_of(r >> 8)) == CAPACITY / 4);
 				break;
 			}
 			x->server = 0; /* what indexes depend on is set before they are */

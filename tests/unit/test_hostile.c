@@ -26,8 +26,7 @@ struct wall {
 static struct wall wall_build(void)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	uint8_t *room = mmap(NULL, WALL_ROOM + page, PROT_READ | PROT_WRITE,
-			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *room = mmap(NULL, WALL_ROOM + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	assert_true(room != MAP_FAILED);
 	assert_int_equal(mprotect(room + WALL_ROOM, page, PROT_NONE), 0);
@@ -41,8 +40,7 @@ static void wall_drop(const struct wall *w)
 
 static bool is_inside(struct bytes part, struct bytes whole)
 {
-	return part.len == 0 ||
-	       (part.ptr >= whole.ptr && part.ptr + part.len <= whole.ptr + whole.len);
+	return part.len == 0 || (part.ptr >= whole.ptr && part.ptr + part.len <= whole.ptr + whole.len);
 }
 
 /* What was accepted can be walked without a mishap; its options come in order and lie inside. */
@@ -56,8 +54,7 @@ static void copy_options(const struct msg *m, struct bytes datagram, struct msgb
 		assert_true(opt.number >= last);
 		assert_true(is_inside(opt.value, datagram));
 		if (n < 16 && (n == 0 || opt.number != last))
-			assert_true(msg_find(m, opt.number, &found) &&
-				    found.value.ptr == opt.value.ptr);
+			assert_true(msg_find(m, opt.number, &found) && found.value.ptr == opt.value.ptr);
 		msgbuf_option(b, opt.number, opt.value);
 		last = opt.number;
 	}
@@ -91,8 +88,7 @@ static enum msg_error probe(struct bytes datagram)
 	assert_true(e < MSG_ERRORS);
 	if (e != MSG_OK)
 		return e;
-	assert_true(is_inside(m.token, datagram) && is_inside(m.options, datagram) &&
-		    is_inside(m.payload, datagram));
+	assert_true(is_inside(m.token, datagram) && is_inside(m.options, datagram) && is_inside(m.payload, datagram));
 	msgbuf_begin(&b, buf, datagram.len, m.type, m.code, m.mid, m.token);
 	copy_options(&m, datagram, &b);
 	msgbuf_payload(&b, m.payload);
@@ -211,8 +207,7 @@ static void vectors_truncated_and_corrupted(void **state)
 	}
 	globfree(&files);
 	wall_drop(&w);
-	print_message("%u datagrams, %u variants, %u accepted\n", t.datagrams, t.probes,
-		      t.accepted);
+	print_message("%u datagrams, %u variants, %u accepted\n", t.datagrams, t.probes, t.accepted);
 	/* Were the vectors gone or unreadable, nothing above would have been tried. */
 	assert_true(t.datagrams > 100 && t.accepted > 10000 && t.probes - t.accepted > 10000);
 }
@@ -249,12 +244,9 @@ static void tokens_of_every_length(void **state)
 			for (size_t cut = 0; cut < len; cut += cut < 600 || cut + 4 > len ? 1 : 97)
 				assert_int_equal(probe_at(&w, bytes_of(wire, cut)),
 						 tkl == 15 && cut >= 4 ? MSG_TOKEN : MSG_SHORT);
-			assert_int_equal(probe_at(&w, bytes_of(wire, len)),
-					 tkl == 15 ? MSG_TOKEN : MSG_OK);
-			assert_int_equal(probe_at(&w, bytes_of(wire, len + 1)),
-					 tkl == 15 ? MSG_TOKEN : MSG_MARKER);
-			assert_int_equal(probe_at(&w, bytes_of(wire, len + 2)),
-					 tkl == 15 ? MSG_TOKEN : MSG_OK);
+			assert_int_equal(probe_at(&w, bytes_of(wire, len)), tkl == 15 ? MSG_TOKEN : MSG_OK);
+			assert_int_equal(probe_at(&w, bytes_of(wire, len + 1)), tkl == 15 ? MSG_TOKEN : MSG_MARKER);
+			assert_int_equal(probe_at(&w, bytes_of(wire, len + 2)), tkl == 15 ? MSG_TOKEN : MSG_OK);
 		}
 	wall_drop(&w);
 }
@@ -329,8 +321,7 @@ static void deltas_that_wrap(void **state)
 
 	(void)state;
 	for (int i = 0; i < STEPS * STEPS * STEPS; i++) {
-		uint32_t a = steps[i % STEPS], b = steps[i / STEPS % STEPS],
-			 c = steps[i / STEPS / STEPS];
+		uint32_t a = steps[i % STEPS], b = steps[i / STEPS % STEPS], c = steps[i / STEPS / STEPS];
 		uint32_t sum = a + b + c;
 		uint8_t wire[16];
 		size_t len = start(wire, 0);
@@ -338,8 +329,7 @@ static void deltas_that_wrap(void **state)
 		len += put_delta(wire + len, a);
 		len += put_delta(wire + len, b);
 		len += put_delta(wire + len, c);
-		assert_int_equal(probe_at(&w, bytes_of(wire, len)),
-				 sum > 65535 ? MSG_OPTION : MSG_OK);
+		assert_int_equal(probe_at(&w, bytes_of(wire, len)), sum > 65535 ? MSG_OPTION : MSG_OK);
 		at[0] += sum == 65535;
 		at[1] += sum == 65536;
 		at[2] += sum == 131072;

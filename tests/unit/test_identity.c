@@ -33,22 +33,19 @@ static void test_relations(void **state)
 		uint8_t server;
 		const char *kid, *context; /* NULL: absent */
 	} rows[] = {
-		{ 0, "", NULL },   { 0, "", "" },     { 0, "a", NULL }, { 0, "a", "" },
-		{ 0, "", "a" },    { 0, "ab", NULL }, { 0, "a", "b" },  { 0, "", "ab" },
-		{ 1, "ab", NULL }, { 0, "abc", "" },  { 0, "ab", "c" }, { 0, "a", "bc" },
-		{ 0, "", "abc" },
+		{ 0, "", NULL },   { 0, "", "" },    { 0, "a", NULL }, { 0, "a", "" },    { 0, "", "a" },
+		{ 0, "ab", NULL }, { 0, "a", "b" },  { 0, "", "ab" },  { 1, "ab", NULL }, { 0, "abc", "" },
+		{ 0, "ab", "c" },  { 0, "a", "bc" }, { 0, "", "abc" },
 	};
 	const unsigned n = sizeof rows / sizeof *rows;
 	uint64_t h[sizeof rows / sizeof *rows];
 
 	(void)state;
 	for (unsigned i = 0; i < n; i++) {
-		struct bytes context = rows[i].context
-					       ? bytes_of(rows[i].context, strlen(rows[i].context))
-					       : bytes_of(NULL, 0);
+		struct bytes context =
+			rows[i].context ? bytes_of(rows[i].context, strlen(rows[i].context)) : bytes_of(NULL, 0);
 
-		h[i] = identity_relation(&key, rows[i].server,
-					 bytes_of(rows[i].kid, strlen(rows[i].kid)), context);
+		h[i] = identity_relation(&key, rows[i].server, bytes_of(rows[i].kid, strlen(rows[i].kid)), context);
 		assert_true(h[i] != 0);
 		for (unsigned k = 0; k < i; k++)
 			assert_true(h[i] != h[k]);
@@ -64,8 +61,7 @@ static void test_long(void **state)
 	(void)state;
 	id[254] = 1;
 	assert_true(identity_relation(&key, 0, bytes_of(id, 255), bytes_of(id, 255)) != whole);
-	identity_relation(&key, 0, bytes_of(id, 300),
-			  bytes_of(id, 300)); /* reads no further than it may */
+	identity_relation(&key, 0, bytes_of(id, 300), bytes_of(id, 300)); /* reads no further than it may */
 }
 
 int main(void)

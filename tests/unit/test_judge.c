@@ -70,20 +70,18 @@ static void pong(struct guard *g, enum who who, unsigned times, tstamp now)
 	for (unsigned i = 0; i < times; i++) {
 		tstamp at = now - (times - 1 - i) * TSTAMP_S;
 
-		assert_true(guard_pong(g, &rq.client, &rq.listener,
-				       guard_ping(g, &rq.client, &rq.listener, at), &again, at));
+		assert_true(guard_pong(g, &rq.client, &rq.listener, guard_ping(g, &rq.client, &rq.listener, at), &again,
+				       at));
 	}
 }
 
 /* Budgets are refunded on acceptance, so this spends nothing. */
-static void accepted(struct guard *g, enum who who, int kid, uint64_t first, uint64_t last,
-		     tstamp *now)
+static void accepted(struct guard *g, enum who who, int kid, uint64_t first, uint64_t last, tstamp *now)
 {
 	for (uint64_t piv = first; piv <= last; piv++) {
 		struct guard_request rq = facts(who, kid, piv);
 
-		assert_true(
-			guard_report(g, guard_check(g, &rq, *now).ticket, OUTCOME_ACCEPTED, *now));
+		assert_true(guard_report(g, guard_check(g, &rq, *now).ticket, OUTCOME_ACCEPTED, *now));
 		*now += TSTAMP_S;
 	}
 }
@@ -145,19 +143,17 @@ static void judge(struct guard *g, const struct row *row, tstamp now)
 	rq.confirmable = !row->non;
 	rq.handshake = row->handshake;
 	if (row->echo != NO_ECHO) {
-		guard_echo(g, &rq.client, &rq.listener,
-			   row->echo == STALE ? now - 2 * TSTAMP_MIN : now, echo);
+		guard_echo(g, &rq.client, &rq.listener, row->echo == STALE ? now - 2 * TSTAMP_MIN : now, echo);
 		echo[ECHO_LEN - 1] ^= row->echo == FOREIGN;
 		rq.echo = bytes_of(echo, sizeof echo);
 	}
 	v = guard_check(g, &rq, now);
 	if (v.action != row->action || v.reason != row->reason || v.lane != row->lane)
 		fail_msg("%s: %s (%s) in lane %s instead of %s (%s) in lane %s", row->what,
-			 verdict_action_word(v.action), verdict_reason_word(v.reason),
-			 verdict_lane_word(v.lane), verdict_action_word(row->action),
-			 verdict_reason_word(row->reason), verdict_lane_word(row->lane));
-	assert_int_equal(v.ticket.generation != 0,
-			 v.action == VERDICT_FORWARD || v.action == VERDICT_QUEUE);
+			 verdict_action_word(v.action), verdict_reason_word(v.reason), verdict_lane_word(v.lane),
+			 verdict_action_word(row->action), verdict_reason_word(row->reason),
+			 verdict_lane_word(row->lane));
+	assert_int_equal(v.ticket.generation != 0, v.action == VERDICT_FORWARD || v.action == VERDICT_QUEUE);
 	assert_int_equal(v.retry_after_s != 0, v.action == VERDICT_THROTTLE);
 	/* only what comes from a relation's home, or with proof, is sent to the device more than
 	 * once */
@@ -165,15 +161,13 @@ static void judge(struct guard *g, const struct row *row, tstamp now)
 		assert_true(v.proven && v.lane <= LANE_MOVED);
 }
 
-#define ROW(what, who, kid, piv, echo, action, reason, lane)                                       \
-	{                                                                                          \
-		what, who, kid, piv, echo, false, false, false, VERDICT_##action, REASON_##reason, \
-			LANE_##lane                                                                \
+#define ROW(what, who, kid, piv, echo, action, reason, lane)                                                           \
+	{                                                                                                              \
+		what, who, kid, piv, echo, false, false, false, VERDICT_##action, REASON_##reason, LANE_##lane         \
 	}
-#define SPENT(what, who, kid, piv, echo, action, reason, lane)                                     \
-	{                                                                                          \
-		what, who, kid, piv, echo, false, false, true, VERDICT_##action, REASON_##reason,  \
-			LANE_##lane                                                                \
+#define SPENT(what, who, kid, piv, echo, action, reason, lane)                                                         \
+	{                                                                                                              \
+		what, who, kid, piv, echo, false, false, true, VERDICT_##action, REASON_##reason, LANE_##lane          \
 	}
 
 static void test_rows(void **state)
@@ -182,12 +176,10 @@ static void test_rows(void **state)
 		/* a quiet day: nobody notices the guard */
 		ROW("a stranger", STRANGER, -1, 0, NO_ECHO, FORWARD, UNKNOWN, UNKNOWN),
 		ROW("a stranger with OSCORE", STRANGER, 9, 7, NO_ECHO, FORWARD, UNKNOWN, UNKNOWN),
-		ROW("a stranger with a foreign Echo", STRANGER, 9, 7, FOREIGN, FORWARD, UNKNOWN,
-		    UNKNOWN),
-		{ "a stranger's handshake", STRANGER, -1, 0, NO_ECHO, false, true, false,
-		  VERDICT_FORWARD, REASON_UNKNOWN, LANE_UNKNOWN },
-		ROW("one answered ping is no proof", ONCE, -1, 0, NO_ECHO, FORWARD, UNKNOWN,
-		    UNKNOWN),
+		ROW("a stranger with a foreign Echo", STRANGER, 9, 7, FOREIGN, FORWARD, UNKNOWN, UNKNOWN),
+		{ "a stranger's handshake", STRANGER, -1, 0, NO_ECHO, false, true, false, VERDICT_FORWARD,
+		  REASON_UNKNOWN, LANE_UNKNOWN },
+		ROW("one answered ping is no proof", ONCE, -1, 0, NO_ECHO, FORWARD, UNKNOWN, UNKNOWN),
 		ROW("two are", PROVEN, -1, 0, NO_ECHO, FORWARD, REACHABLE, REACHABLE),
 		ROW("an Echo is", STRANGER, -1, 0, FRESH, FORWARD, REACHABLE, REACHABLE),
 		ROW("a stale one is none", STRANGER, -1, 0, STALE, FORWARD, UNKNOWN, UNKNOWN),
@@ -201,38 +193,30 @@ static void test_rows(void **state)
 		ROW("reused with proof", TRUSTED, 2, 100, FRESH, REJECT, SEQ_REUSED, UNKNOWN),
 		ROW("below the window", TRUSTED, 2, 36, NO_ECHO, DROP, SEQ_REUSED, UNKNOWN),
 		ROW("far", TRUSTED, 2, 357, NO_ECHO, THROTTLE, SEQ_FAR, UNKNOWN),
-		ROW("far, from a proven stranger", MOVED, 2, 357, NO_ECHO, FORWARD, REACHABLE,
-		    REACHABLE),
+		ROW("far, from a proven stranger", MOVED, 2, 357, NO_ECHO, FORWARD, REACHABLE, REACHABLE),
 		ROW("far, with Echo", TRUSTED, 2, 357, FRESH, FORWARD, MOVED, MOVED),
 		ROW("far elsewhere", ELSEWHERE, 2, 357, NO_ECHO, PING, SEQ_FAR, UNKNOWN),
 		/* at another address */
-		ROW("moved, unproven", ELSEWHERE, 2, 101, NO_ECHO, FORWARD, MOVED_UNPROVEN,
-		    UNKNOWN),
+		ROW("moved, unproven", ELSEWHERE, 2, 101, NO_ECHO, FORWARD, MOVED_UNPROVEN, UNKNOWN),
 		ROW("moved, proven", MOVED, 2, 101, NO_ECHO, FORWARD, MOVED, MOVED),
 		ROW("moved, with Echo", ELSEWHERE, 2, 101, FRESH, FORWARD, MOVED, MOVED),
 		ROW("moved, one ping answered", ONCE, 2, 101, NO_ECHO, FORWARD, MOVED, MOVED),
-		ROW("an unknown kid at a relation's home", TRUSTED, 77, 5, NO_ECHO, FORWARD,
-		    UNKNOWN, UNKNOWN),
+		ROW("an unknown kid at a relation's home", TRUSTED, 77, 5, NO_ECHO, FORWARD, UNKNOWN, UNKNOWN),
 		/* doubted */
 		ROW("doubted, with Echo", DOUBTED, 3, 101, FRESH, FORWARD, DOUBTED, MOVED),
-		ROW("doubted, the next number", DOUBTED, 3, 101, NO_ECHO, FORWARD, DOUBTED,
-		    UNKNOWN),
+		ROW("doubted, the next number", DOUBTED, 3, 101, NO_ECHO, FORWARD, DOUBTED, UNKNOWN),
 		/* under attack: the budget is spent */
 		SPENT("CON: asked quietly", STRANGER, -1, 0, NO_ECHO, PING, BUDGET_SPENT, UNKNOWN),
 		SPENT("CON with OSCORE", STRANGER, 9, 7, NO_ECHO, PING, BUDGET_SPENT, UNKNOWN),
-		{ "NON", STRANGER, -1, 0, NO_ECHO, true, false, true, VERDICT_THROTTLE,
-		  REASON_BUDGET_SPENT, LANE_UNKNOWN },
-		{ "NON with OSCORE", STRANGER, 9, 7, NO_ECHO, true, false, true, VERDICT_THROTTLE,
-		  REASON_BUDGET_SPENT, LANE_UNKNOWN },
+		{ "NON", STRANGER, -1, 0, NO_ECHO, true, false, true, VERDICT_THROTTLE, REASON_BUDGET_SPENT,
+		  LANE_UNKNOWN },
+		{ "NON with OSCORE", STRANGER, 9, 7, NO_ECHO, true, false, true, VERDICT_THROTTLE, REASON_BUDGET_SPENT,
+		  LANE_UNKNOWN },
 		SPENT("a stale Echo", STRANGER, -1, 0, STALE, CHALLENGE, ECHO_STALE, UNKNOWN),
-		SPENT("a foreign Echo with OSCORE", STRANGER, 9, 7, FOREIGN, CHALLENGE, ECHO_STALE,
-		      UNKNOWN),
-		SPENT("plain, showed Echo before", SHOWN, -1, 0, NO_ECHO, CHALLENGE, BUDGET_SPENT,
-		      UNKNOWN),
-		SPENT("OSCORE without Echo: never 4.01", SHOWN, 9, 7, NO_ECHO, PING, BUDGET_SPENT,
-		      UNKNOWN),
-		SPENT("proven: waits its turn", PROVEN, -1, 0, NO_ECHO, QUEUE, REACHABLE,
-		      REACHABLE),
+		SPENT("a foreign Echo with OSCORE", STRANGER, 9, 7, FOREIGN, CHALLENGE, ECHO_STALE, UNKNOWN),
+		SPENT("plain, showed Echo before", SHOWN, -1, 0, NO_ECHO, CHALLENGE, BUDGET_SPENT, UNKNOWN),
+		SPENT("OSCORE without Echo: never 4.01", SHOWN, 9, 7, NO_ECHO, PING, BUDGET_SPENT, UNKNOWN),
+		SPENT("proven: waits its turn", PROVEN, -1, 0, NO_ECHO, QUEUE, REACHABLE, REACHABLE),
 		SPENT("trusted: as ever", TRUSTED, 2, 101, NO_ECHO, FORWARD, TRUSTED, TRUSTED),
 		SPENT("tentative: as ever", TENTATIVE, 1, 11, NO_ECHO, FORWARD, TENTATIVE, MOVED),
 		SPENT("moved, proven: as ever", MOVED, 2, 101, NO_ECHO, FORWARD, MOVED, MOVED),
@@ -258,12 +242,10 @@ static void test_rows(void **state)
 
 static void test_plain(void **state)
 {
-	static const struct row deny =
-		ROW("denied", PROVEN, -1, 0, NO_ECHO, REJECT, PLAIN_DENIED, UNKNOWN);
+	static const struct row deny = ROW("denied", PROVEN, -1, 0, NO_ECHO, REJECT, PLAIN_DENIED, UNKNOWN);
 	static const struct row oscore =
 		ROW("OSCORE is not plain", PROVEN, 9, 1, NO_ECHO, FORWARD, REACHABLE, REACHABLE);
-	static const struct row allow =
-		SPENT("allowed", PROVEN, -1, 0, NO_ECHO, FORWARD, PLAIN_ALLOWED, REACHABLE);
+	static const struct row allow = SPENT("allowed", PROVEN, -1, 0, NO_ECHO, FORWARD, PLAIN_ALLOWED, REACHABLE);
 	static const struct row unproven =
 		SPENT("but not unproven", STRANGER, -1, 0, NO_ECHO, PING, BUDGET_SPENT, UNKNOWN);
 	struct policy p = usual();
@@ -301,9 +283,7 @@ static void test_handshakes(void **state)
 	addr_parse(&rq.client, addresses[ELSEWHERE], 0);
 	second = guard_check(g, &rq, now);
 	assert_int_equal(second.reason, REASON_HANDSHAKE_BUSY);
-	assert_int_equal(
-		second.action,
-		VERDICT_THROTTLE); /* 72 units are 12 minutes: no CON is repeated so long */
+	assert_int_equal(second.action, VERDICT_THROTTLE); /* 72 units are 12 minutes: no CON is repeated so long */
 	assert_int_equal(guard_check(g, &next, now).action, VERDICT_QUEUE);
 	guard_report(g, first.ticket, OUTCOME_NEUTRAL, now);
 	now += 20 * TSTAMP_MIN;
@@ -326,8 +306,7 @@ static void test_modes(void **state)
 	p.servers[0].mode = MODE_OPEN;
 	guard_retune(g, &p, now);
 	v = guard_check(g, &rq, now);
-	assert_true(v.action == VERDICT_FORWARD && v.reason == REASON_OPEN && v.unscheduled &&
-		    v.retransmit);
+	assert_true(v.action == VERDICT_FORWARD && v.reason == REASON_OPEN && v.unscheduled && v.retransmit);
 	p.servers[0].mode = MODE_THROTTLE;
 	guard_retune(g, &p, now);
 	v = guard_check(g, &rq, now);
@@ -390,8 +369,7 @@ static void test_follow_up(void **state)
 		rq.follow_up = true;
 		v = guard_check(g, &rq, now);
 		if (v.action != rows[i].action || v.reason != rows[i].reason)
-			fail_msg("row %u: %s (%s)", i, verdict_action_word(v.action),
-				 verdict_reason_word(v.reason));
+			fail_msg("row %u: %s (%s)", i, verdict_action_word(v.action), verdict_reason_word(v.reason));
 		/* and it books nothing */
 		assert_false(guard_report(g, v.ticket, OUTCOME_ACCEPTED, now));
 		guard_free(g);
@@ -419,7 +397,8 @@ static void test_moved_budget(void **state)
 			bool again;
 			tstamp at = now - n * TSTAMP_S;
 
-			guard_pong(g, &rq.client, &rq.listener, guard_ping(g, &rq.client, &rq.listener, at), &again, at);
+			guard_pong(g, &rq.client, &rq.listener, guard_ping(g, &rq.client, &rq.listener, at), &again,
+				   at);
 		}
 		v = guard_check(g, &rq, now);
 		tried += v.action == VERDICT_FORWARD && v.lane == LANE_MOVED;
@@ -436,7 +415,8 @@ static void test_moved_budget(void **state)
 		rq.client.port = (uint16_t)(3000 + i);
 		for (unsigned n = 2; n-- > 0;)
 			guard_pong(g, &rq.client, &rq.listener,
-				   guard_ping(g, &rq.client, &rq.listener, now - n * TSTAMP_S), &again, now - n * TSTAMP_S);
+				   guard_ping(g, &rq.client, &rq.listener, now - n * TSTAMP_S), &again,
+				   now - n * TSTAMP_S);
 		v = guard_check(g, &rq, now);
 		served += v.action == VERDICT_FORWARD && v.lane == LANE_MOVED;
 		guard_report(g, v.ticket, OUTCOME_ACCEPTED, now);
@@ -480,7 +460,7 @@ int main(void)
 		cmocka_unit_test(test_rows),       cmocka_unit_test(test_plain),
 		cmocka_unit_test(test_handshakes), cmocka_unit_test(test_modes),
 		cmocka_unit_test(test_no_reply),   cmocka_unit_test(test_retry_after),
-		cmocka_unit_test(test_follow_up), cmocka_unit_test(test_moved_budget),
+		cmocka_unit_test(test_follow_up),  cmocka_unit_test(test_moved_budget),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

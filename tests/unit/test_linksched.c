@@ -214,10 +214,8 @@ static void test_shares(void **state)
 			push(q, dress(left, lanes[c], left % 4, 52), now);
 		}
 		for (unsigned c = 0; c < 3; c++)
-			if (bytes[c] * 1000 / all < rows[i].least[c] ||
-			    bytes[c] * 1000 / all > rows[i].most[c])
-				fail_msg("row %zu, class %u: %u permille", i, c,
-					 (unsigned)(bytes[c] * 1000 / all));
+			if (bytes[c] * 1000 / all < rows[i].least[c] || bytes[c] * 1000 / all > rows[i].most[c])
+				fail_msg("row %zu, class %u: %u permille", i, c, (unsigned)(bytes[c] * 1000 / all));
 		/* Work-conserving: the link was never idle. */
 		assert_in_range(now - START, (200000 - 1024) * BYTE, 200000 * BYTE);
 		linksched_free(q);
@@ -495,8 +493,7 @@ static void check_windows(const struct naive *m, const struct linksched_config *
 	}
 }
 
-static void note_left(struct naive *m, const struct linksched_config *cfg, const struct dgram *d,
-		      tstamp now)
+static void note_left(struct naive *m, const struct linksched_config *cfg, const struct dgram *d, tstamp now)
 {
 	assert_true(m->queued[d->owner] && !d->queued);
 	m->queued[d->owner] = false;

@@ -33,33 +33,25 @@ static const struct {
 	uint16_t mid;
 	const char *token, *path, *payload;
 } figures[] = {
-	{ 16, "40017d34bb74656d7065726174757265", 16, MSG_CON, MSG_GET, 0x7d34, "", "temperature",
-	  "" },
+	{ 16, "40017d34bb74656d7065726174757265", 16, MSG_CON, MSG_GET, 0x7d34, "", "temperature", "" },
 	{ 16, "60457d34ff32322e332043", 11, MSG_ACK, MSG_CONTENT, 0x7d34, "", "", "22.3 C" },
-	{ 17, "41017d3520bb74656d7065726174757265", 17, MSG_CON, MSG_GET, 0x7d35, "\x20",
-	  "temperature", "" },
+	{ 17, "41017d3520bb74656d7065726174757265", 17, MSG_CON, MSG_GET, 0x7d35, "\x20", "temperature", "" },
 	{ 17, "61457d3520ff32322e332043", 12, MSG_ACK, MSG_CONTENT, 0x7d35, "\x20", "", "22.3 C" },
-	{ 18, "41017d3631bb74656d7065726174757265", 0, MSG_CON, MSG_GET, 0x7d36, "1", "temperature",
-	  "" },
+	{ 18, "41017d3631bb74656d7065726174757265", 0, MSG_CON, MSG_GET, 0x7d36, "1", "temperature", "" },
 	{ 18, "61457d3631ff32322e332043", 0, MSG_ACK, MSG_CONTENT, 0x7d36, "1", "", "22.3 C" },
-	{ 19, "41017d3742bb74656d7065726174757265", 0, MSG_CON, MSG_GET, 0x7d37, "B", "temperature",
-	  "" },
+	{ 19, "41017d3742bb74656d7065726174757265", 0, MSG_CON, MSG_GET, 0x7d37, "B", "temperature", "" },
 	{ 19, "61457d3742ff32322e332043", 0, MSG_ACK, MSG_CONTENT, 0x7d37, "B", "", "22.3 C" },
-	{ 20, "41017d3853bb74656d7065726174757265", 0, MSG_CON, MSG_GET, 0x7d38, "S", "temperature",
-	  "" },
+	{ 20, "41017d3853bb74656d7065726174757265", 0, MSG_CON, MSG_GET, 0x7d38, "S", "temperature", "" },
 	{ 20, "60007d38", 0, MSG_ACK, MSG_EMPTY, 0x7d38, "", "", "" },
 	{ 20, "4145ad7b53ff32322e332043", 0, MSG_CON, MSG_CONTENT, 0xad7b, "S", "", "22.3 C" },
 	{ 20, "6000ad7b", 0, MSG_ACK, MSG_EMPTY, 0xad7b, "", "", "" },
-	{ 21, "41017d3964bb74656d7065726174757265", 0, MSG_CON, MSG_GET, 0x7d39, "d", "temperature",
-	  "" },
+	{ 21, "41017d3964bb74656d7065726174757265", 0, MSG_CON, MSG_GET, 0x7d39, "d", "temperature", "" },
 	{ 21, "60007d39", 0, MSG_ACK, MSG_EMPTY, 0x7d39, "", "", "" },
 	{ 21, "4145ad7c64ff32322e332043", 0, MSG_CON, MSG_CONTENT, 0xad7c, "d", "", "22.3 C" },
 	{ 21, "7000ad7c", 0, MSG_RESET, MSG_EMPTY, 0xad7c, "", "", "" },
-	{ 22, "51017d4075bb74656d7065726174757265", 0, MSG_NON, MSG_GET, 0x7d40, "u", "temperature",
-	  "" },
+	{ 22, "51017d4075bb74656d7065726174757265", 0, MSG_NON, MSG_GET, 0x7d40, "u", "temperature", "" },
 	{ 22, "5145ad7d75ff32322e332043", 0, MSG_NON, MSG_CONTENT, 0xad7d, "u", "", "22.3 C" },
-	{ 23, "51017d4186bb74656d7065726174757265", 0, MSG_NON, MSG_GET, 0x7d41, "\x86",
-	  "temperature", "" },
+	{ 23, "51017d4186bb74656d7065726174757265", 0, MSG_NON, MSG_GET, 0x7d41, "\x86", "temperature", "" },
 	{ 23, "514560b186ff32322e332043", 0, MSG_NON, MSG_CONTENT, 0x60b1, "\x86", "", "22.3 C" },
 	{ 23, "514501a086ff32302e392043", 0, MSG_NON, MSG_CONTENT, 0x01a0, "\x86", "", "20.9 C" },
 	{ 23, "5184952a86", 0, MSG_NON, MSG_NOT_FOUND, 0x952a, "\x86", "", "" },
@@ -202,9 +194,8 @@ static const struct {
 	size_t len;
 	const char *tkl, *ext;
 } tokens[] = {
-	{ 0, "40", "" },     { 8, "48", "" },       { 9, "49", "" },
-	{ 12, "4c", "" },    { 13, "4d", "00" },    { 32, "4d", "13" },
-	{ 268, "4d", "ff" }, { 269, "4e", "0000" }, { 65804, "4e", "ffff" },
+	{ 0, "40", "" },    { 8, "48", "" },     { 9, "49", "" },       { 12, "4c", "" },        { 13, "4d", "00" },
+	{ 32, "4d", "13" }, { 268, "4d", "ff" }, { 269, "4e", "0000" }, { 65804, "4e", "ffff" },
 };
 
 static void reads_long_tokens(void **state)
@@ -242,8 +233,7 @@ static const struct {
 		const char *value;
 	} options[6];
 } forms[] = {
-	{ "4101000101dd160b636f61703a2f2f6578616d706c652e6e65742f743f783d31",
-	  { { 35, "coap://example.net/t?x=1" } } },
+	{ "4101000101dd160b636f61703a2f2f6578616d706c652e6e65742f743f783d31", { { 35, "coap://example.net/t?x=1" } } },
 	{ "41010001013b6578616d706c652e6e6574817443783d31d40b636f6170",
 	  { { 3, "example.net" }, { 11, "t" }, { 15, "x=1" }, { 39, "coap" } } },
 	{ "48010002a1b2c3d4e5f607083b6578616d706c652e6e6574817443783d31",
@@ -252,8 +242,7 @@ static const struct {
 	{ "4101000403b174d40f636f6170e1fcb57a", { { 11, "t" }, { 39, "coap" }, { 65001, "z" } } },
 	{ "4101000504b174d40f636f6170e1fcb87a", { { 11, "t" }, { 39, "coap" }, { 65004, "z" } } },
 	{ "4101000605b174d40f636f6170e1fcc87a", { { 11, "t" }, { 39, "coap" }, { 65020, "z" } } },
-	{ "40010001b161b0b162000161",
-	  { { 11, "a" }, { 22, "" }, { 33, "b" }, { 33, "" }, { 33, "a" } } },
+	{ "40010001b161b0b162000161", { { 11, "a" }, { 22, "" }, { 33, "b" }, { 33, "" }, { 33, "a" } } },
 };
 
 static void walks_options(void **state)
@@ -329,8 +318,7 @@ static uint64_t naive_extended(struct naive *n, uint64_t nibble)
 	return nibble;
 }
 
-static enum msg_error naive_parse(struct bytes datagram, unsigned *options, uint64_t *sum,
-				  size_t *payload)
+static enum msg_error naive_parse(struct bytes datagram, unsigned *options, uint64_t *sum, size_t *payload)
 {
 	struct naive n = { datagram.ptr, datagram.len, true };
 	uint64_t first, code, number = 0, skip;
@@ -374,8 +362,7 @@ static enum msg_error naive_parse(struct bytes datagram, unsigned *options, uint
 /* Random, but of the shapes that matter: small options, extended ones, big deltas. */
 static size_t random_datagram(uint8_t *buf)
 {
-	static const uint8_t heads[] = { 0x00, 0x01, 0xd0, 0xe0, 0x0d, 0x0e,
-					 0xdd, 0xee, 0xf0, 0x0f, 0xff };
+	static const uint8_t heads[] = { 0x00, 0x01, 0xd0, 0xe0, 0x0d, 0x0e, 0xdd, 0xee, 0xf0, 0x0f, 0xff };
 	static const uint8_t tails[] = { 0x00, 0x01, 0xff, 0xfe, 0xf2, 0xf3 };
 	size_t len = draw(48);
 
@@ -416,8 +403,7 @@ static void agrees_with_a_naive_reader(void **state)
 		assert_int_equal(m.payload.len, payload);
 		sum = 0;
 		struct msg_option opt;
-		for (struct msg_iter it = msg_options(&m); msg_next(&it, &opt);
-		     sum = sum * 31 + opt.number)
+		for (struct msg_iter it = msg_options(&m); msg_next(&it, &opt); sum = sum * 31 + opt.number)
 			for (size_t i = 0; i < opt.value.len; i++)
 				sum = sum * 31 + opt.value.ptr[i];
 		assert_true(sum == naive_sum);

@@ -41,21 +41,9 @@ static const struct {
 	} options[4];
 	const char *payload;
 } rows[] = {
-	{ "40017d34bb74656d7065726174757265",
-	  MSG_CON,
-	  MSG_GET,
-	  0x7d34,
-	  "",
-	  { { 11, "temperature" } },
-	  "" },
+	{ "40017d34bb74656d7065726174757265", MSG_CON, MSG_GET, 0x7d34, "", { { 11, "temperature" } }, "" },
 	{ "60457d34ff32322e332043", MSG_ACK, MSG_CONTENT, 0x7d34, "", { { 0 } }, "22.3 C" },
-	{ "41017d3520bb74656d7065726174757265",
-	  MSG_CON,
-	  MSG_GET,
-	  0x7d35,
-	  " ",
-	  { { 11, "temperature" } },
-	  "" },
+	{ "41017d3520bb74656d7065726174757265", MSG_CON, MSG_GET, 0x7d35, " ", { { 11, "temperature" } }, "" },
 	{ "60007d38", MSG_ACK, MSG_EMPTY, 0x7d38, "", { { 0 } }, "" },
 	{ "4145ad7b53ff32322e332043", MSG_CON, MSG_CONTENT, 0xad7b, "S", { { 0 } }, "22.3 C" },
 	{ "7000ad7c", MSG_RESET, MSG_EMPTY, 0xad7c, "", { { 0 } }, "" },
@@ -100,8 +88,7 @@ static void writes_the_figures(void **state)
 		uint8_t wanted[64], buf[64];
 		struct msgbuf b;
 
-		assert_true(bytes_equal(write_row(i, &b, buf, sizeof buf),
-					unhex(rows[i].wire, wanted)));
+		assert_true(bytes_equal(write_row(i, &b, buf, sizeof buf), unhex(rows[i].wire, wanted)));
 	}
 }
 
@@ -130,9 +117,8 @@ static const struct {
 	size_t len;
 	const char *tkl, *ext;
 } tokens[] = {
-	{ 0, "40", "" },     { 8, "48", "" },       { 9, "49", "" },
-	{ 12, "4c", "" },    { 13, "4d", "00" },    { 32, "4d", "13" },
-	{ 268, "4d", "ff" }, { 269, "4e", "0000" }, { 65804, "4e", "ffff" },
+	{ 0, "40", "" },    { 8, "48", "" },     { 9, "49", "" },       { 12, "4c", "" },        { 13, "4d", "00" },
+	{ 32, "4d", "13" }, { 268, "4d", "ff" }, { 269, "4e", "0000" }, { 65804, "4e", "ffff" },
 };
 
 static void writes_long_tokens(void **state)
@@ -148,16 +134,14 @@ static void writes_long_tokens(void **state)
 		struct msg m;
 
 		unhex(tokens[i].tkl, head);
-		msgbuf_begin(&b, buf, sizeof buf, MSG_CON, MSG_GET, 0xabcd,
-			     bytes_of(token, tokens[i].len));
+		msgbuf_begin(&b, buf, sizeof buf, MSG_CON, MSG_GET, 0xabcd, bytes_of(token, tokens[i].len));
 		end = msgbuf_end(&b);
 		assert_int_equal(end.len, 4 + ext.len + tokens[i].len);
 		assert_memory_equal(buf, head, 4);
 		assert_true(bytes_equal(bytes_of(buf + 4, ext.len), ext));
 		assert_int_equal(msg_parse(&m, end), MSG_OK);
 		assert_true(bytes_equal(m.token, bytes_of(token, tokens[i].len)));
-		msgbuf_begin(&b, buf, end.len - 1, MSG_CON, MSG_GET, 0xabcd,
-			     bytes_of(token, tokens[i].len));
+		msgbuf_begin(&b, buf, end.len - 1, MSG_CON, MSG_GET, 0xabcd, bytes_of(token, tokens[i].len));
 		assert_int_equal(msgbuf_end(&b).len, 0);
 	}
 	msgbuf_begin(&b, buf, sizeof buf, MSG_CON, MSG_GET, 1, bytes_of(token, 65805));
@@ -167,11 +151,8 @@ static void writes_long_tokens(void **state)
 /* Every length and delta at which the form of an option header changes. */
 static void writes_every_form_of_option(void **state)
 {
-	static const uint16_t deltas[] = {
-		0, 1, 12, 13, 14, 268, 269, 270, 524, 525, 65534, 65535
-	};
-	static const size_t lengths[] = { 0,   1,   12,  13,   14,    268,  269,
-					  270, 524, 525, 1034, 65803, 65804 };
+	static const uint16_t deltas[] = { 0, 1, 12, 13, 14, 268, 269, 270, 524, 525, 65534, 65535 };
+	static const size_t lengths[] = { 0, 1, 12, 13, 14, 268, 269, 270, 524, 525, 1034, 65803, 65804 };
 	static uint8_t value[65805], buf[66000];
 	struct msgbuf b;
 
@@ -180,8 +161,7 @@ static void writes_every_form_of_option(void **state)
 	for (size_t i = 0; i < sizeof deltas / sizeof deltas[0]; i++)
 		for (size_t j = 0; j < sizeof lengths / sizeof lengths[0]; j++) {
 			size_t len = lengths[j];
-			size_t size = 1u + (deltas[i] > 12) + (deltas[i] > 268) + (len > 12) +
-				      (len > 268) + len;
+			size_t size = 1u + (deltas[i] > 12) + (deltas[i] > 268) + (len > 12) + (len > 268) + len;
 			struct msg_option opt;
 			struct msg m;
 
@@ -285,8 +265,7 @@ static void reads_what_it_wrote(void **state)
 			noise[i] = (uint8_t)draw(256);
 		token = bytes_of(noise, draw(4) ? draw(9) : draw(300));
 		payload = bytes_of(noise + 1, draw(2) ? 0 : draw(300));
-		msgbuf_begin(&b, buf, sizeof buf, (uint8_t)draw(4), (uint8_t)(1 + draw(255)),
-			     (uint16_t)round, token);
+		msgbuf_begin(&b, buf, sizeof buf, (uint8_t)draw(4), (uint8_t)(1 + draw(255)), (uint16_t)round, token);
 		for (uint32_t i = 0; i < n; i++) {
 			at += draw(3) ? draw(20) : draw(65536 / MANY);
 			numbers[i] = at;
@@ -312,12 +291,9 @@ static void reads_what_it_wrote(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(writes_the_figures),
-		cmocka_unit_test(keeps_inside_its_buffer),
-		cmocka_unit_test(writes_long_tokens),
-		cmocka_unit_test(writes_every_form_of_option),
-		cmocka_unit_test(writes_short_numbers),
-		cmocka_unit_test(failure_sticks),
+		cmocka_unit_test(writes_the_figures),   cmocka_unit_test(keeps_inside_its_buffer),
+		cmocka_unit_test(writes_long_tokens),   cmocka_unit_test(writes_every_form_of_option),
+		cmocka_unit_test(writes_short_numbers), cmocka_unit_test(failure_sticks),
 		cmocka_unit_test(reads_what_it_wrote),
 	};
 

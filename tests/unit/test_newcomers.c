@@ -54,8 +54,7 @@ static struct addr v4(uint32_t ip)
 	return a;
 }
 
-static enum newcomers_result push(struct newcomers *n, struct addr client, uint32_t ref,
-				  tstamp since)
+static enum newcomers_result push(struct newcomers *n, struct addr client, uint32_t ref, tstamp since)
 {
 	struct newcomers_entry e = { .client = client, .ref = ref, .since = since }, evicted;
 	bool has_evicted;
@@ -117,12 +116,9 @@ static void test_servers_and_kinds(void **state)
 
 	(void)state;
 	for (uint32_t i = 0; i < 12; i++) {
-		e = (struct newcomers_entry){ .client = v6(i, 1, 1, 1),
-					      .ref = i,
-					      .server = i % 2,
-					      .kind = i % 3,
-					      .cost = 36,
-					      .since = i };
+		e = (struct newcomers_entry){
+			.client = v6(i, 1, 1, 1), .ref = i, .server = i % 2, .kind = i % 3, .cost = 36, .since = i
+		};
 		assert_int_equal(newcomers_push(n, &e, &out, &has_evicted), NEWCOMERS_QUEUED);
 	}
 	assert_int_equal(newcomers_waiting(n, 0), 6);
@@ -185,8 +181,7 @@ static void test_equal_chances(void **state)
 				admit(n, 1000);
 			}
 			for (uint32_t i = 0; i < 17; i++)
-				push(n, v6(i < 9 ? i : 9, third == 2 ? i : 1, 1, i), i < 9 ? i : 9,
-				     i);
+				push(n, v6(i < 9 ? i : 9, third == 2 ? i : 1, 1, i), i < 9 ? i : 9, i);
 			first[admit(n, 1000)]++;
 			newcomers_free(n);
 		}
@@ -248,8 +243,7 @@ static void test_each_server_rotates(void **state)
 		newcomers_push(n, &e, &out, &has_evicted);
 	}
 	for (uint32_t server = 0; server < 3; server++)
-		newcomers_admit(n, server, ALL, MINUTES,
-				&out); /* all thirds now stand elsewhere than at (1) */
+		newcomers_admit(n, server, ALL, MINUTES, &out); /* all thirds now stand elsewhere than at (1) */
 	for (uint32_t server = 0; server < 3; server++) {
 		e = (struct newcomers_entry){
 			.client = v6(9 + server, 1, 1, 1), .ref = 1, .server = server, .since = 1
@@ -367,8 +361,7 @@ static void test_overflow(void **state)
 	assert_false(has_evicted);
 	e.client = v6(2, 1, 3, 9);
 	assert_int_equal(newcomers_push(n, &e, &evicted, &has_evicted), NEWCOMERS_PREFIX_FULL);
-	for (uint32_t i = 0; i < 2;
-	     i++) { /* 3, 5, 2 waiting; then 3, 4, 2, 1; then 3, 3, 2, 1, 1 */
+	for (uint32_t i = 0; i < 2; i++) { /* 3, 5, 2 waiting; then 3, 4, 2, 1; then 3, 3, 2, 1, 1 */
 		e.client = v6(10 + i, 1, 1, 1);
 		e.ref = 100 + i;
 		assert_int_equal(newcomers_push(n, &e, &evicted, &has_evicted), NEWCOMERS_QUEUED);
@@ -480,8 +473,8 @@ static void model_drop(struct model *m, uint32_t ref)
 }
 
 /* Whether b would have to go before a. */
-static bool must_precede(struct model *m, const struct newcomers_entry *a,
-			 const struct newcomers_entry *b, unsigned third, tstamp now)
+static bool must_precede(struct model *m, const struct newcomers_entry *a, const struct newcomers_entry *b,
+			 unsigned third, tstamp now)
 {
 	unsigned level = third;
 
@@ -510,8 +503,7 @@ static bool is_candidate(const struct newcomers_entry *e, uint32_t server, uint3
 	return e->server == server && (kinds >> e->kind & 1);
 }
 
-static void check_choice(struct model *m, const struct newcomers_entry *chosen, uint32_t kinds,
-			 tstamp now)
+static void check_choice(struct model *m, const struct newcomers_entry *chosen, uint32_t kinds, tstamp now)
 {
 	unsigned third = m->turn[chosen->server]++ % 3;
 	bool any_fresh = false;
@@ -528,8 +520,7 @@ static void check_choice(struct model *m, const struct newcomers_entry *chosen, 
 			assert_false(must_precede(m, chosen, &m->waiting[i], third, now));
 }
 
-static void model_push(struct model *m, struct newcomers *n, uint64_t *seed, uint32_t ref,
-		       tstamp now)
+static void model_push(struct model *m, struct newcomers *n, uint64_t *seed, uint32_t ref, tstamp now)
 {
 	uint64_t x = next_random(seed), y = next_random(seed);
 	struct newcomers_entry e = { .ref = ref, .server = (uint32_t)(x % 3), .since = now }, out;
@@ -537,8 +528,8 @@ static void model_push(struct model *m, struct newcomers *n, uint64_t *seed, uin
 	bool has_evicted;
 
 	e.kind = (uint32_t)(x >> 8 & 1) * 31;
-	e.client = v6((uint32_t)(y % 5 * (y >> 8 & 1)), (uint32_t)(y >> 16 & 3),
-		      (uint32_t)(y >> 24 & 3), (uint32_t)(y >> 32 & 7));
+	e.client = v6((uint32_t)(y % 5 * (y >> 8 & 1)), (uint32_t)(y >> 16 & 3), (uint32_t)(y >> 24 & 3),
+		      (uint32_t)(y >> 32 & 7));
 	if (x >> 16 & 1)
 		e.client = v4((uint32_t)(y & 0x00010103));
 	if (model_count(m, &e.client, 0) >= 2 || model_count(m, &e.client, 1) >= 6)
@@ -634,9 +625,7 @@ static void test_against_model(void **state)
 			assert_true(newcomers_remove(n, ref));
 			model_drop(m, ref);
 		}
-		assert_int_equal(newcomers_waiting(n, 0) + newcomers_waiting(n, 1) +
-					 newcomers_waiting(n, 2),
-				 m->count);
+		assert_int_equal(newcomers_waiting(n, 0) + newcomers_waiting(n, 1) + newcomers_waiting(n, 2), m->count);
 	}
 	newcomers_free(n);
 	free(m);
@@ -740,8 +729,7 @@ static void test_no_starvation_inside_a_prefix(void **state)
 			ref = admit(n, now += TSTAMP_S);
 			if (ref < 1000)
 				push(n, v6(1, 1, tries++, 1), (uint32_t)ref, now);
-			assert_true(++wait <=
-				    6); /* fourth by age at worst, and age counts in two of three */
+			assert_true(++wait <= 6); /* fourth by age at worst, and age counts in two of three */
 		} while (ref != 1000);
 	}
 	newcomers_free(n);

@@ -8,27 +8,20 @@ static const struct {
 	uint16_t number;
 	bool critical, unsafe, no_cache_key;
 } properties[] = {
-	{ 1, true, false, false },     { 2, false, true, false },
-	{ 3, true, true, false },      { 4, false, false, false },
-	{ 5, true, false, false },     { 6, false, true, false },
-	{ 7, true, true, false },      { 8, false, false, false },
-	{ 9, true, false, false },     { 11, true, true, false },
-	{ 12, false, false, false },   { 13, true, false, false },
-	{ 14, false, true, false },    { 15, true, true, false },
-	{ 16, false, false, false },   { 17, true, false, false },
-	{ 18, false, true, false },    { 19, true, true, false },
-	{ 20, false, false, false },   { 21, true, false, false },
-	{ 23, true, true, false },     { 24, false, false, false },
-	{ 27, true, true, false },     { 28, false, false, true },
-	{ 31, true, true, false },     { 35, true, true, false },
-	{ 39, true, true, false },     { 47, true, true, false },
-	{ 60, false, false, true },    { 235, true, true, false },
-	{ 239, true, true, false },    { 248, false, false, false },
-	{ 252, false, false, true },   { 258, false, true, false },
-	{ 292, false, false, false },  { 548, false, false, false },
-	{ 64988, false, false, true }, { 65001, true, false, false },
-	{ 65002, false, true, false }, { 65004, false, false, false },
-	{ 65020, false, false, true },
+	{ 1, true, false, false },      { 2, false, true, false },     { 3, true, true, false },
+	{ 4, false, false, false },     { 5, true, false, false },     { 6, false, true, false },
+	{ 7, true, true, false },       { 8, false, false, false },    { 9, true, false, false },
+	{ 11, true, true, false },      { 12, false, false, false },   { 13, true, false, false },
+	{ 14, false, true, false },     { 15, true, true, false },     { 16, false, false, false },
+	{ 17, true, false, false },     { 18, false, true, false },    { 19, true, true, false },
+	{ 20, false, false, false },    { 21, true, false, false },    { 23, true, true, false },
+	{ 24, false, false, false },    { 27, true, true, false },     { 28, false, false, true },
+	{ 31, true, true, false },      { 35, true, true, false },     { 39, true, true, false },
+	{ 47, true, true, false },      { 60, false, false, true },    { 235, true, true, false },
+	{ 239, true, true, false },     { 248, false, false, false },  { 252, false, false, true },
+	{ 258, false, true, false },    { 292, false, false, false },  { 548, false, false, false },
+	{ 64988, false, false, true },  { 65001, true, false, false }, { 65002, false, true, false },
+	{ 65004, false, false, false }, { 65020, false, false, true },
 };
 
 static void a_number_says_how_it_is(void **state)
@@ -37,8 +30,7 @@ static void a_number_says_how_it_is(void **state)
 	for (size_t i = 0; i < sizeof properties / sizeof properties[0]; i++) {
 		assert_int_equal(option_is_critical(properties[i].number), properties[i].critical);
 		assert_int_equal(option_is_unsafe(properties[i].number), properties[i].unsafe);
-		assert_int_equal(option_is_no_cache_key(properties[i].number),
-				 properties[i].no_cache_key);
+		assert_int_equal(option_is_no_cache_key(properties[i].number), properties[i].no_cache_key);
 	}
 }
 
@@ -140,8 +132,7 @@ static void numbers_are_big_endian(void **state)
 	for (size_t i = 0; i < sizeof uints / sizeof uints[0]; i++) {
 		uint32_t value = 77;
 
-		assert_int_equal(option_uint(bytes_of(uints[i].bytes, uints[i].len), &value),
-				 uints[i].ok);
+		assert_int_equal(option_uint(bytes_of(uints[i].bytes, uints[i].len), &value), uints[i].ok);
 		assert_int_equal(value, uints[i].value);
 	}
 }

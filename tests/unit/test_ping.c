@@ -26,10 +26,9 @@ static void test_slots(void **state)
 		uint64_t sent, answered;
 		bool expected;
 	} rows[] = {
-		{ 0, 0, true },        { 0, 7, true },        { 0, 8, false },
-		{ 3, 4, true },        { 1000, 1000, true },  { 1000, 1007, true },
-		{ 1000, 1008, false }, { 1001, 1008, true },  { 1001, 1009, false },
-		{ 1003, 1010, true },  { 1003, 1011, false }, { 1004, 1011, true },
+		{ 0, 0, true },        { 0, 7, true },       { 0, 8, false },       { 3, 4, true },
+		{ 1000, 1000, true },  { 1000, 1007, true }, { 1000, 1008, false }, { 1001, 1008, true },
+		{ 1001, 1009, false }, { 1003, 1010, true }, { 1003, 1011, false }, { 1004, 1011, true },
 		{ 1004, 1003, false }, /* not sent yet */
 	};
 
@@ -103,8 +102,7 @@ static void test_guesses(void **state)
 	for (unsigned i = 0; i < 400000; i++) {
 		tstamp now = (1000 + i) * PING_SLOT;
 
-		right += ping_check(&key, &client, &listener, (uint16_t)next_random(&seed), now,
-				    &slot);
+		right += ping_check(&key, &client, &listener, (uint16_t)next_random(&seed), now, &slot);
 	}
 	assert_in_range(right, 25, 75);
 }

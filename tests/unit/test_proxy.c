@@ -47,8 +47,7 @@ static void test_malformed_vectors(void **state)
 
 	(void)state;
 	e = engine_start(&c);
-	for (const char *m = vectors_first(vectors_member(json, "malformed_own")); m;
-	     m = vectors_next(m)) {
+	for (const char *m = vectors_first(vectors_member(json, "malformed_own")); m; m = vectors_next(m)) {
 		struct bytes b = vectors_bytes(m, "wire", wire, sizeof wire);
 
 		if (b.len > 4 && b.ptr[0] == 0x49)
@@ -112,8 +111,8 @@ static void feed_all_of(struct engine *e, const uint8_t *wire, size_t len)
 /* Of each vector file: whatever stands there as a hex string of at least four bytes. */
 static void test_hostile_strangers(void **state)
 {
-	static const char *const files[] = { "reputation_cases.json", "rfc7252_messages.json", "rfc8613_appendix_c.json",
-					     "oscore_capable_proxies_nested.json" };
+	static const char *const files[] = { "reputation_cases.json", "rfc7252_messages.json",
+					     "rfc8613_appendix_c.json", "oscore_capable_proxies_nested.json" };
 	struct proxy_config c = engine_careful();
 	struct engine *e = engine_start(&c);
 	unsigned messages = 0;
@@ -154,10 +153,9 @@ static void test_pings(void **state)
 		    /* somebody else takes the one */
 		    "b> NON 0.01 0001 #01 " GET, "lamp< NON 0.01 * #* Uri-Path:t", "quiet",
 		    /* asked quietly; the client's own retransmissions arrive proven */
-		    "a> CON 0.01 0002 #02 " GET, "a< CON 0.00 * #", "quiet", "a> RST 0.00 $ #",
-		    "wait 800ms", "a< CON 0.00 * #", "a> RST 0.00 $ #", "wait 2s", "quiet",
-		    "a> CON 0.01 0002 #02 " GET, "lamp< CON 0.01 * #* Uri-Path:t", "lamp> ACK 2.05 $ #$ !on",
-		    "a< ACK 2.05 0002 #02 !on", "quiet");
+		    "a> CON 0.01 0002 #02 " GET, "a< CON 0.00 * #", "quiet", "a> RST 0.00 $ #", "wait 800ms",
+		    "a< CON 0.00 * #", "a> RST 0.00 $ #", "wait 2s", "quiet", "a> CON 0.01 0002 #02 " GET,
+		    "lamp< CON 0.01 * #* Uri-Path:t", "lamp> ACK 2.05 $ #$ !on", "a< ACK 2.05 0002 #02 !on", "quiet");
 	assert_string_equal(e->action, "forward");
 	/* and when no newcomer can be served, nobody is asked in vain */
 	ENGINE_PLAY(e, "c> CON 0.01 0003 #03 " GET, "flush");
@@ -203,10 +201,9 @@ static void test_reconfigure(void **state)
 	proxy_reconfigure(e->proxy, &c, e->now);
 	e->cfg = c;
 	engine_wait(e, TSTAMP_MS);
-	ENGINE_PLAY(e, "b< ACK 5.03 0001 #01", "d< NON 5.03 * #01", "quiet",
-		    "lamp> NON 2.05 7001 #$l !on", "a< ACK 2.05 0001 #01 !on",
-		    "b> CON 0.01 0002 #02 Uri-Path:house Uri-Path:door", "b< ACK 4.04 0002 #02",
-		    "quiet");
+	ENGINE_PLAY(e, "b< ACK 5.03 0001 #01", "d< NON 5.03 * #01", "quiet", "lamp> NON 2.05 7001 #$l !on",
+		    "a< ACK 2.05 0001 #01 !on", "b> CON 0.01 0002 #02 Uri-Path:house Uri-Path:door",
+		    "b< ACK 4.04 0002 #02", "quiet");
 	engine_stop(e);
 }
 
@@ -239,8 +236,8 @@ static void test_kept_request_expires(void **state)
 	struct engine *e = engine_start(&c);
 
 	(void)state;
-	ENGINE_PLAY(e, "a> CON 0.02 0001 #01 OSCORE=090125 Uri-Path:lamp !=aa", "lamp< CON 0.02 * #* OSCORE=090125 !=aa",
-		    "lamp> ACK 2.04 $ #$ OSCORE= !=bb", "flush");
+	ENGINE_PLAY(e, "a> CON 0.02 0001 #01 OSCORE=090125 Uri-Path:lamp !=aa",
+		    "lamp< CON 0.02 * #* OSCORE=090125 !=aa", "lamp> ACK 2.04 $ #$ OSCORE= !=bb", "flush");
 	c.policy.servers[0].unknown_budget = 0;
 	proxy_reconfigure(e->proxy, &c, e->now);
 	ENGINE_PLAY(e, "b> CON 0.02 0001 #01 OSCORE=090225 Uri-Path:lamp !=aa", "b< CON 0.00 * #", "quiet");
@@ -261,8 +258,8 @@ static void test_dry_run(void **state)
 	c.policy.servers[0].unknown_budget = 0;
 	c.policy.dry_run = true;
 	e = engine_start(&c);
-	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 * #* Uri-Path:t",
-		    "lamp> ACK 2.05 $ #$ !on", "a< ACK 2.05 0001 #01 !on", "quiet");
+	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 * #* Uri-Path:t", "lamp> ACK 2.05 $ #$ !on",
+		    "a< ACK 2.05 0001 #01 !on", "quiet");
 	assert_string_equal(e->action, "throttle");
 	engine_stop(e);
 }
@@ -320,15 +317,13 @@ static void device_answers(struct engine *e, const struct engine_sent *s)
 	if (msg_parse(&m, bytes_of(s->buf, s->len)) != MSG_OK || !msg_is_request(&m) || n % 5 == 0)
 		return; /* silence */
 	if (n % 7 == 0) {
-		engine_receive(
-			e, &from,
-			bytes_of((uint8_t[]){ n & 8 ? 0x60 : 0x70, 0, s->buf[2], s->buf[3] }, 4));
+		engine_receive(e, &from, bytes_of((uint8_t[]){ n & 8 ? 0x60 : 0x70, 0, s->buf[2], s->buf[3] }, 4));
 		if (!(n & 8) || n & 16)
 			return;
 	}
 	type = n & 32 ? (m.type == MSG_CON ? MSG_ACK : MSG_NON) : n & 64 ? MSG_CON : MSG_NON;
-	msgbuf_begin(&b, buf, sizeof buf, type, codes[(n >> 8) % 6],
-		     type == MSG_ACK ? m.mid : (uint16_t)(n >> 16), m.token);
+	msgbuf_begin(&b, buf, sizeof buf, type, codes[(n >> 8) % 6], type == MSG_ACK ? m.mid : (uint16_t)(n >> 16),
+		     m.token);
 	if (msg_find(&m, 6, &observe) && (n >> 40 & 1))
 		msgbuf_option_uint(&b, 6, (uint32_t)(n >> 44 & 0xff));
 	if (msg_find(&m, 9, &observe) && observe.value.ptr[2] != HOSTILE && (n >> 41 & 3))
@@ -352,9 +347,7 @@ static void client_reacts(struct engine *e, const struct engine_sent *s)
 		return;
 	/* pings are answered RST, responses ACK, now and then RST */
 	engine_receive(e, &s->to,
-		       bytes_of((uint8_t[]){ s->buf[1] == 0 || n % 8 == 1 ? 0x70 : 0x60, 0,
-					     s->buf[2], s->buf[3] },
-				4));
+		       bytes_of((uint8_t[]){ s->buf[1] == 0 || n % 8 == 1 ? 0x70 : 0x60, 0, s->buf[2], s->buf[3] }, 4));
 }
 
 static void random_request(struct engine *e)
@@ -380,8 +373,8 @@ static void random_request(struct engine *e)
 		at += sprintf(at, " 65003=00");
 	memset(token, '7', sizeof token);
 	token[2 * (n >> 36 & 15)] = '\0';
-	engine_line(e, "%s> %s 0.0%u %04x #%s%s%s", names[n >> 40 & 7], n >> 43 & 3 ? "CON" : "NON",
-		    payload[0] ? 2 : 1, (unsigned)(n >> 46 & 0x3ff), token, options, payload);
+	engine_line(e, "%s> %s 0.0%u %04x #%s%s%s", names[n >> 40 & 7], n >> 43 & 3 ? "CON" : "NON", payload[0] ? 2 : 1,
+		    (unsigned)(n >> 46 & 0x3ff), token, options, payload);
 }
 
 /*
@@ -435,11 +428,17 @@ static void test_random(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_silence),     cmocka_unit_test(test_malformed_vectors),
-		cmocka_unit_test(test_hostile_strangers), cmocka_unit_test(test_pings),       cmocka_unit_test(test_unreachable),
-		cmocka_unit_test(test_reconfigure), cmocka_unit_test(test_reconfigure_queued),
-		cmocka_unit_test(test_kept_request_expires), cmocka_unit_test(test_dry_run),
-		cmocka_unit_test(test_full),        cmocka_unit_test(test_random),
+		cmocka_unit_test(test_silence),
+		cmocka_unit_test(test_malformed_vectors),
+		cmocka_unit_test(test_hostile_strangers),
+		cmocka_unit_test(test_pings),
+		cmocka_unit_test(test_unreachable),
+		cmocka_unit_test(test_reconfigure),
+		cmocka_unit_test(test_reconfigure_queued),
+		cmocka_unit_test(test_kept_request_expires),
+		cmocka_unit_test(test_dry_run),
+		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_random),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

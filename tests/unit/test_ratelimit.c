@@ -71,8 +71,7 @@ static void test_levels(void **state)
 
 		assert_int_equal(drain(r, rows[i].first, TSTAMP_HOUR), 20);
 		assert_int_equal(drain(r, rows[i].second, TSTAMP_HOUR), rows[i].passed);
-		assert_int_equal(ratelimit_charge(r, &rows[i].second, 1, TSTAMP_HOUR),
-				 rows[i].stopped_by);
+		assert_int_equal(ratelimit_charge(r, &rows[i].second, 1, TSTAMP_HOUR), rows[i].stopped_by);
 		ratelimit_free(r);
 	}
 }
@@ -101,9 +100,8 @@ static void test_wider_prefixes(void **state)
 
 		for (unsigned n = 0; n < 100 && refused < 2; n++) {
 			uint64_t low = rows[i].low_step * n;
-			struct addr a =
-				rows[i].is_v4 ? v4(0x0a000000 + low)
-					      : v6(0x20010db800000000 + rows[i].high_step * n, low);
+			struct addr a = rows[i].is_v4 ? v4(0x0a000000 + low)
+						      : v6(0x20010db800000000 + rows[i].high_step * n, low);
 
 			passed += drain(r, a, TSTAMP_HOUR);
 			refused = ratelimit_charge(r, &a, 1, TSTAMP_HOUR);
@@ -263,16 +261,14 @@ struct model {
 	unsigned count;
 };
 
-static struct bucket *find_naively(struct model *m, const struct addr *a, unsigned level,
-				   unsigned bits)
+static struct bucket *find_naively(struct model *m, const struct addr *a, unsigned level, unsigned bits)
 {
 	uint8_t ip[16];
 	unsigned i = 0;
 
 	memcpy(ip, a->ip, sizeof ip);
 	addr_mask(ip, bits);
-	while (i < m->count &&
-	       (m->prefixes[i].level != level || memcmp(m->prefixes[i].ip, ip, sizeof ip) != 0))
+	while (i < m->count && (m->prefixes[i].level != level || memcmp(m->prefixes[i].ip, ip, sizeof ip) != 0))
 		i++;
 	if (i == m->count) {
 		assert_true(m->count < PREFIXES);
@@ -295,8 +291,7 @@ static unsigned charge_naively(struct model *m, const struct addr *a, uint32_t p
 		if (addr_is_v4(a) && l->bits_v4 == 0xff)
 			continue;
 		buckets[i] = find_naively(m, a, i, addr_is_v4(a) ? 96u + l->bits_v4 : l->bits_v6);
-		if (bucket_wait(buckets[i], rate, (uint64_t)usual.burst * l->multiplier, price,
-				now))
+		if (bucket_wait(buckets[i], rate, (uint64_t)usual.burst * l->multiplier, price, now))
 			return i + 1;
 	}
 	for (unsigned i = 0; i < usual.n_levels; i++) {
@@ -304,8 +299,7 @@ static unsigned charge_naively(struct model *m, const struct addr *a, uint32_t p
 		struct rate rate = { usual.rate.count * l->multiplier, usual.rate.period };
 
 		if (buckets[i])
-			bucket_take(buckets[i], rate, (uint64_t)usual.burst * l->multiplier, price,
-				    now);
+			bucket_take(buckets[i], rate, (uint64_t)usual.burst * l->multiplier, price, now);
 	}
 	return 0;
 }
@@ -316,8 +310,7 @@ static struct addr random_addr(uint64_t *seed)
 
 	if (x % 3 == 0)
 		return v4(0x0a000000 | (x >> 8 & 3) << 16 | (x >> 16 & 1) << 8 | (x >> 24 & 3));
-	return v6(0x20010db800000000 | (x >> 8 & 1) << 32 | (x >> 16 & 1) << 16 | (x >> 24 & 3),
-		  x >> 32 & 3);
+	return v6(0x20010db800000000 | (x >> 8 & 1) << 32 | (x >> 16 & 1) << 16 | (x >> 24 & 3), x >> 32 & 3);
 }
 
 /* While the table is roomy, the sketch is exact. */

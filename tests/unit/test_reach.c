@@ -36,8 +36,7 @@ static void test_echo(void **state)
 	assert_true(reach_find(r, 1, VALID, START).echo);
 	assert_int_equal(state_of(r, 1, START + VALID), REACH_PROVEN);
 	assert_int_equal(state_of(r, 1, START + VALID + 1), REACH_NONE);
-	assert_true(reach_find(r, 1, VALID, START + VALID + 1)
-			    .echo); /* how it can prove itself is not forgotten */
+	assert_true(reach_find(r, 1, VALID, START + VALID + 1).echo); /* how it can prove itself is not forgotten */
 	reach_spend(r, 1);
 	assert_int_equal(state_of(r, 1, START), REACH_NONE);
 	reach_free(r);
@@ -50,15 +49,12 @@ static void test_pongs(void **state)
 
 	(void)state;
 	assert_int_equal(reach_pong(r, 1, &somebody, 100, VALID, START), REACH_ONCE);
-	assert_int_equal(reach_pong(r, 1, &somebody, 100, VALID, START),
-			 REACH_ONCE); /* the same again */
-	assert_int_equal(reach_pong(r, 1, &somebody, 99, VALID, START),
-			 REACH_ONCE); /* an older one */
+	assert_int_equal(reach_pong(r, 1, &somebody, 100, VALID, START), REACH_ONCE); /* the same again */
+	assert_int_equal(reach_pong(r, 1, &somebody, 99, VALID, START), REACH_ONCE);  /* an older one */
 	assert_int_equal(reach_pong(r, 1, &somebody, 101, VALID, START + TSTAMP_S), REACH_PROVEN);
 	assert_int_equal(state_of(r, 1, START + VALID + TSTAMP_S), REACH_PROVEN);
 	assert_int_equal(state_of(r, 1, START + VALID + 2 * TSTAMP_S), REACH_NONE);
-	assert_int_equal(reach_pong(r, 1, &somebody, 300, VALID, START + 3 * VALID),
-			 REACH_ONCE); /* anew */
+	assert_int_equal(reach_pong(r, 1, &somebody, 300, VALID, START + 3 * VALID), REACH_ONCE); /* anew */
 	assert_false(reach_find(r, 1, VALID, START + 3 * VALID).echo);
 	reach_free(r);
 }
@@ -147,8 +143,7 @@ static void test_against_copy(void **state)
 		default: reach_spend(r, k); continue;
 		}
 		recent[touches++ % 8] = k;
-		assert_true(reach_find(r, k, VALID, now).home ||
-			    state_of(r, k, now) == REACH_PROVEN);
+		assert_true(reach_find(r, k, VALID, now).home || state_of(r, k, now) == REACH_PROVEN);
 	}
 	for (unsigned i = 0; i < 8; i++) { /* of each bucket of eight only the stalest ever went */
 		struct reach_view v = reach_find(r, recent[i], VALID, now);
@@ -161,9 +156,8 @@ static void test_against_copy(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_echo),         cmocka_unit_test(test_pongs),
-		cmocka_unit_test(test_marks),        cmocka_unit_test(test_hosts),
-		cmocka_unit_test(test_against_copy),
+		cmocka_unit_test(test_echo),  cmocka_unit_test(test_pongs),        cmocka_unit_test(test_marks),
+		cmocka_unit_test(test_hosts), cmocka_unit_test(test_against_copy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

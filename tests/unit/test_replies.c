@@ -36,8 +36,7 @@ static void test_share(void **state)
 	assert_in_range(allowed(&r, &a, 100, START + TSTAMP_S / 2), 9, 10);
 	addr_parse(&a, "192.0.2.1:5683", 0);
 	addr_parse(&b, "192.0.2.200:5683", 0);
-	assert_int_equal(allowed(&r, &a, 100, START) + allowed(&r, &b, 100, START),
-			 20); /* the same /24 */
+	assert_int_equal(allowed(&r, &a, 100, START) + allowed(&r, &b, 100, START), 20); /* the same /24 */
 	replies_free(&r);
 }
 
@@ -58,9 +57,7 @@ static void test_slip(void **state)
 	n = 0;
 	for (tstamp t = START + TSTAMP_MIN; t < START + 2 * TSTAMP_MIN; t += 10 * TSTAMP_MS)
 		n += replies_allow(&r, &a, t);
-	assert_in_range(n, 20 * 60,
-			2 * 20 * 60 +
-				40); /* 100/s ask, 20/s get, and no more than that again slips */
+	assert_in_range(n, 20 * 60, 2 * 20 * 60 + 40); /* 100/s ask, 20/s get, and no more than that again slips */
 	replies_free(&r);
 }
 

@@ -11,8 +11,8 @@
 
 #define GET "Uri-Path:lamp Uri-Path:t"
 #define REG "Observe= Uri-Path:lamp Uri-Path:t"
-#define LONG                                                                                       \
-	"0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567" \
+#define LONG                                                                                                           \
+	"0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567"                     \
 	"890123456789"
 
 static struct engine *start_spent(void)
@@ -38,15 +38,13 @@ static void test_refusals(void **state)
 	s = engine_take(e, "a");
 	assert_non_null(s);
 	assert_int_equal(msg_parse(&m, bytes_of(s->buf, s->len)), MSG_OK);
-	assert_true(m.type == MSG_NON && m.code == MSG_TOO_MANY_REQUESTS && m.token.len == 8 &&
-		    m.n_options == 2);
+	assert_true(m.type == MSG_NON && m.code == MSG_TOO_MANY_REQUESTS && m.token.len == 8 && m.n_options == 2);
 	assert_true(msg_find(&m, 14, &opt) && opt.value.len <= 4);
 	assert_true(msg_find(&m, 252, &opt) && opt.value.len == ECHO_LEN);
 	assert_true(s->len <= PROXY_UNPROVEN);
 	/* with a stale or foreign Echo: 4.01 with a fresh one, and that is accepted */
-	ENGINE_PLAY(e, "b> CON 0.01 0002 #02 " GET " Echo=0102030405",
-		    "b< ACK 4.01 0002 #02 Echo=*", "quiet", "b> CON 0.01 0003 #03 " GET " Echo=$",
-		    "wait 1s");
+	ENGINE_PLAY(e, "b> CON 0.01 0002 #02 " GET " Echo=0102030405", "b< ACK 4.01 0002 #02 Echo=*", "quiet",
+		    "b> CON 0.01 0003 #03 " GET " Echo=$", "wait 1s");
 	assert_string_equal(e->action, "queue");
 	assert_string_equal(e->lane, "reachable");
 	e->n_out = 0;
@@ -64,8 +62,7 @@ static void test_silent(void **state)
 	c.listens[0].silent = true;
 	e = engine_start(&c);
 	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " GET, "a> NON 0.01 0002 #02 " GET,
-		    "a> CON 0.01 0003 #03 Uri-Path:nowhere",
-		    "a> CON 0.01 0004 #04 " GET " 65003=", "quiet");
+		    "a> CON 0.01 0003 #03 Uri-Path:nowhere", "a> CON 0.01 0004 #04 " GET " 65003=", "quiet");
 	engine_stop(e);
 }
 
@@ -92,15 +89,13 @@ static void test_same_bytes(void **state)
 	struct engine *e = engine_start(&c);
 
 	(void)state;
-	ENGINE_PLAY(e, "a> NON 0.01 0001 #01 " GET, "lamp< NON 0.01 * #* Uri-Path:t",
-		    "lamp> NON 2.05 7001 #$ !on", "a< NON 2.05 *m #01 !on",
-		    "a> NON 0.01 0001 #01 " GET, "a< NON 2.05 $m #01 !on", "quiet",
-		    "a> CON 0.01 0002 #02 " GET, "lamp< CON 0.01 * #* Uri-Path:t",
-		    "lamp> ACK 4.04 $ #$", "a< ACK 4.04 0002 #02", "wait 200s",
-		    "a> CON 0.01 0002 #02 " GET, "a< ACK 4.04 0002 #02", "quiet",
+	ENGINE_PLAY(e, "a> NON 0.01 0001 #01 " GET, "lamp< NON 0.01 * #* Uri-Path:t", "lamp> NON 2.05 7001 #$ !on",
+		    "a< NON 2.05 *m #01 !on", "a> NON 0.01 0001 #01 " GET, "a< NON 2.05 $m #01 !on", "quiet",
+		    "a> CON 0.01 0002 #02 " GET, "lamp< CON 0.01 * #* Uri-Path:t", "lamp> ACK 4.04 $ #$",
+		    "a< ACK 4.04 0002 #02", "wait 200s", "a> CON 0.01 0002 #02 " GET, "a< ACK 4.04 0002 #02", "quiet",
 		    /* EXCHANGE_LIFETIME is 247 s: then it is a new request */
-		    "wait 60s", "a> CON 0.01 0002 #02 " GET, "lamp< CON 0.01 * #* Uri-Path:t",
-		    "lamp> ACK 2.05 $ #$ !x", "a< ACK 2.05 0002 #02 !x");
+		    "wait 60s", "a> CON 0.01 0002 #02 " GET, "lamp< CON 0.01 * #* Uri-Path:t", "lamp> ACK 2.05 $ #$ !x",
+		    "a< ACK 2.05 0002 #02 !x");
 	assert_int_equal(e->proxy->faults[FAULT_DUPLICATE], 2);
 	engine_stop(e);
 }
@@ -114,9 +109,8 @@ static void test_separate_repeated(void **state)
 	unsigned copies = 0;
 
 	(void)state;
-	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 *u #*t Uri-Path:t",
-		    "lamp> ACK 0.00 $u #", "wait 2s", "a< ACK 0.00 0001 #",
-		    "lamp> CON 2.05 7001 #$t !on", "lamp< ACK 0.00 7001 #",
+	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 *u #*t Uri-Path:t", "lamp> ACK 0.00 $u #",
+		    "wait 2s", "a< ACK 0.00 0001 #", "lamp> CON 2.05 7001 #$t !on", "lamp< ACK 0.00 7001 #",
 		    "a< CON 2.05 *m #01 !on", "wait 100s");
 	while (e->n_out) {
 		ENGINE_PLAY(e, "a< CON 2.05 $m #01 !on");
@@ -136,10 +130,8 @@ static void test_held_last_word(void **state)
 	(void)state;
 	ENGINE_PLAY(e, "x> CON 0.01 0001 #01 " REG, "lamp< CON 0.01 * #*t Observe= Uri-Path:t",
 		    "lamp> ACK 2.05 $ #$t Observe=01 !1", "x< ACK 2.05 0001 #01 Observe=01 !1",
-		    "lamp> NON 2.05 7001 #$t Observe=02 !" LONG,
-		    "lamp> NON 2.05 7002 #$t Observe=03 !" LONG,
-		    "lamp> NON 2.05 7003 #$t Observe=04 !" LONG,
-		    "lamp> NON 2.05 7004 #$t Observe=05 65002= !" LONG);
+		    "lamp> NON 2.05 7001 #$t Observe=02 !" LONG, "lamp> NON 2.05 7002 #$t Observe=03 !" LONG,
+		    "lamp> NON 2.05 7003 #$t Observe=04 !" LONG, "lamp> NON 2.05 7004 #$t Observe=05 65002= !" LONG);
 	engine_wait(e, 200 * TSTAMP_S);
 	assert_int_equal(e->proxy->exchanges.count, 0);
 	e->n_out = 0;

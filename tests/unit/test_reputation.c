@@ -43,8 +43,7 @@ static void test_against_copy(void **state)
 		rel = reputation_find(r, which + 1, LIFETIME, now);
 		if (rel) {
 			assert_true(reputation_key(r, rel) == which + 1 && copy[which].key);
-			assert_int_equal(relation_accepted(rel),
-					 copy[which].accepted > 64 ? 64 : copy[which].accepted);
+			assert_int_equal(relation_accepted(rel), copy[which].accepted > 64 ? 64 : copy[which].accepted);
 			assert_true(now - copy[which].seen < LIFETIME + 2 * TSTAMP_S);
 		}
 		switch (n >> 16 & 7) {

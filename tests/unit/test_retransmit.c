@@ -60,8 +60,7 @@ static void doubles_and_gives_up(void **state)
 	for (uint8_t max = 0; max < 12; max++) {
 		const struct retransmit_params p = { 2 * S, max };
 		struct retransmit r;
-		uint64_t sum = retransmit_start(&r, &p, UINT32_MAX), last = sum, timeout = 0,
-			 sent_last = 0;
+		uint64_t sum = retransmit_start(&r, &p, UINT32_MAX), last = sum, timeout = 0, sent_last = 0;
 		unsigned again = 0;
 
 		for (; retransmit_next(&r, &p, &timeout); again++) {

@@ -52,8 +52,7 @@ static void test_table(void **state)
 		assert_int_equal(strspn(k->key, "abcdefghijklmnopqrstuvwxyz-"), strlen(k->key));
 		assert_ptr_equal(schema_find(k->section, k->key), k);
 		assert_int_equal(k->text[strlen(k->text) - 1], '.');
-		assert_true(isupper((unsigned char)k->text[0]) ||
-			    strncmp(k->text, "open:", 5) == 0);
+		assert_true(isupper((unsigned char)k->text[0]) || strncmp(k->text, "open:", 5) == 0);
 		if (schema_is_named(k->section))
 			assert_true(k->reloadable); /* what rules.c relies on */
 	}
@@ -163,8 +162,8 @@ static void doc_row(const struct schema_key *k, char out[512])
 		len += (size_t)sprintf(words + len, *p == '|' ? ", " : "%c", *p);
 	if (k->fallback)
 		snprintf(fallback, sizeof fallback, *k->fallback ? "`%s`" : "empty%s", k->fallback);
-	snprintf(out, 512, "\n| `%s` | %s | %s | %s | %s |\n", k->key, fallback, words,
-		 k->reloadable ? "yes" : "no", k->text);
+	snprintf(out, 512, "\n| `%s` | %s | %s | %s | %s |\n", k->key, fallback, words, k->reloadable ? "yes" : "no",
+		 k->text);
 }
 
 static void test_documented(void **state)
@@ -190,9 +189,8 @@ static void test_shipped(void **state)
 {
 	char *conf = read_all(TEST_ROOT "/conf/coap-guard.conf");
 	static const char *const heads[SECTION_COUNT] = {
-		"[guard]",        ";[listen outside]", ";[link default]",
-		";[server lamp]", "[throttle]",        "[allow-list]",
-		"[echo]",         "[sequence]",        "[control]",
+		"[guard]", ";[listen outside]", ";[link default]", ";[server lamp]", "[throttle]", "[allow-list]",
+		"[echo]",  "[sequence]",        "[control]",
 	};
 
 	(void)state;
@@ -200,13 +198,11 @@ static void test_shipped(void **state)
 		const struct schema_key *k = &schema_keys[i];
 		char *section, line[VALUE_TEXT + 64];
 
-		snprintf(line, sizeof line, "\n;%s =%s%s%s", k->key,
-			 k->fallback && *k->fallback ? " " : "", k->fallback ? k->fallback : "",
-			 k->fallback ? "\n" : "");
+		snprintf(line, sizeof line, "\n;%s =%s%s%s", k->key, k->fallback && *k->fallback ? " " : "",
+			 k->fallback ? k->fallback : "", k->fallback ? "\n" : "");
 		section = section_of(conf, heads[k->section], "[");
 		if (!section || !strstr(section, line))
-			fail_msg("conf/coap-guard.conf lacks, under \"%s\":%s", heads[k->section],
-				 line);
+			fail_msg("conf/coap-guard.conf lacks, under \"%s\":%s", heads[k->section], line);
 		free(section);
 	}
 	free(conf);

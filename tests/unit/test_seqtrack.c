@@ -33,13 +33,11 @@ static void run(const struct row *rows, size_t n, uint32_t window)
 	assert_non_null(s);
 	for (size_t i = 0; i < n; i++) {
 		const struct row *r = &rows[i];
-		int found = r->verb == 'j'
-				    ? (int)seqtrack_judge(s, KEY, r->piv, JUMP, window, IDLE, 1)
-				    : (int)seqtrack_accept(s, KEY, r->piv, IDLE, 1);
+		int found = r->verb == 'j' ? (int)seqtrack_judge(s, KEY, r->piv, JUMP, window, IDLE, 1)
+					   : (int)seqtrack_accept(s, KEY, r->piv, IDLE, 1);
 
 		if (found != r->expected)
-			fail_msg("row %zu (%c %llu): %d", i, r->verb, (unsigned long long)r->piv,
-				 found);
+			fail_msg("row %zu (%c %llu): %d", i, r->verb, (unsigned long long)r->piv, found);
 	}
 	seqtrack_free(s);
 }
@@ -118,9 +116,8 @@ static void test_straight_to_the_top(void **state)
 static void test_narrow_window(void **state)
 {
 	static const struct row rows[] = {
-		{ 'a', 100, true },         { 'j', 100, SEQ_REUSED }, { 'j', 99, SEQ_PLAUSIBLE },
-		{ 'j', 69, SEQ_PLAUSIBLE }, { 'j', 68, SEQ_OLD },     { 'a', 99, true },
-		{ 'j', 99, SEQ_REUSED },
+		{ 'a', 100, true },   { 'j', 100, SEQ_REUSED }, { 'j', 99, SEQ_PLAUSIBLE }, { 'j', 69, SEQ_PLAUSIBLE },
+		{ 'j', 68, SEQ_OLD }, { 'a', 99, true },        { 'j', 99, SEQ_REUSED },
 	};
 
 	(void)state;
@@ -147,8 +144,7 @@ static void test_vectors(void **state)
 		{ 'a', 1013, true },
 		{ 'j', 1014, SEQ_PLAUSIBLE }, /* S7 */
 		{ 'a', 1014, true },
-		{ 'j', 1015,
-		  SEQ_PLAUSIBLE }, /* S8: refused by the device, so nothing is accepted */
+		{ 'j', 1015, SEQ_PLAUSIBLE }, /* S8: refused by the device, so nothing is accepted */
 		{ 'j', 1015, SEQ_PLAUSIBLE },
 		{ 'j', 1014, SEQ_REUSED },
 	};
@@ -194,8 +190,7 @@ static void test_stalest_makes_room(void **state)
 	seqtrack_accept(s, UINT64_C(9) << 32, 9, IDLE, 10);
 	assert_int_equal(seqtrack_count(s), 8);
 	for (uint64_t i = 1; i <= 9; i++)
-		assert_int_equal(seqtrack_judge(s, i << 32, i, JUMP, 64, IDLE, 10) == SEQ_NEW,
-				 i == 2);
+		assert_int_equal(seqtrack_judge(s, i << 32, i, JUMP, 64, IDLE, 10) == SEQ_NEW, i == 2);
 	seqtrack_free(s);
 }
 
@@ -217,8 +212,8 @@ struct context {
 	bool known, accepted[SPAN];
 };
 
-static enum seq_finding judge_naively(const struct context *c, uint64_t piv, uint64_t jump,
-				      uint32_t window, uint64_t idle, tstamp now)
+static enum seq_finding judge_naively(const struct context *c, uint64_t piv, uint64_t jump, uint32_t window,
+				      uint64_t idle, tstamp now)
 {
 	if (!c->known || now - c->used > idle)
 		return SEQ_NEW;
@@ -246,16 +241,14 @@ static bool accept_naively(struct context *c, uint64_t piv, uint64_t idle, tstam
 static void test_against_model(void **state)
 {
 	struct context *model = calloc(KEYS, sizeof *model);
-	struct seqtrack *s =
-		seqtrack_create(8 * KEYS); /* far more places than keys: none makes room */
+	struct seqtrack *s = seqtrack_create(8 * KEYS); /* far more places than keys: none makes room */
 	uint64_t seed = 8613;
 	tstamp now = 0;
 	uint32_t known = 0;
 
 	(void)state;
 	for (unsigned i = 0; i < 200000; i++) {
-		uint64_t k = next_random(&seed) % KEYS,
-			 key = (k + 1) * UINT64_C(0x9e3779b97f4a7c15);
+		uint64_t k = next_random(&seed) % KEYS, key = (k + 1) * UINT64_C(0x9e3779b97f4a7c15);
 		struct context *c = &model[k];
 		uint64_t piv = (c->highest + 8 + 80 - next_random(&seed) % 160) % SPAN;
 		uint32_t window = 1 + (uint32_t)(next_random(&seed) % 64);
@@ -271,8 +264,7 @@ static void test_against_model(void **state)
 		case 1:
 		case 2:
 		case 3:
-			assert_int_equal(seqtrack_accept(s, key, piv, 300, now),
-					 accept_naively(c, piv, 300, now));
+			assert_int_equal(seqtrack_accept(s, key, piv, 300, now), accept_naively(c, piv, 300, now));
 			break;
 		default:
 			assert_int_equal(seqtrack_judge(s, key, piv, 40, window, 300, now),

@@ -36,8 +36,7 @@ static void take_row(void *arg, const struct snapshot_cell *cells, unsigned n)
 		if (cells[i].kind == CELL_TEXT)
 			snprintf(t->text[t->rows][i], sizeof t->text[0][0], "%s", cells[i].text);
 		else
-			snprintf(t->text[t->rows][i], sizeof t->text[0][0], "%llu",
-				 (unsigned long long)cells[i].count);
+			snprintf(t->text[t->rows][i], sizeof t->text[0][0], "%llu", (unsigned long long)cells[i].count);
 	t->rows++;
 }
 
@@ -68,10 +67,9 @@ static struct engine *busy(void)
 	struct engine *e = engine_start(&c);
 
 	ENGINE_PLAY(e, "a> CON 0.02 0001 #01 OSCORE=090525 Uri-Path:lamp !=00",
-		    "lamp< CON 0.02 * #* OSCORE=090525 !=00", "lamp> ACK 2.04 $ #$ OSCORE= !=00",
-		    "wait 1s", "b> CON 0.01 0001 #01 Uri-Path:nowhere",
-		    "d> CON 0.01 0001 #01 Observe= " GET, "lamp< CON 0.01 * #* Observe= Uri-Path:t",
-		    "lamp> ACK 2.05 $ #$ Observe=01 !x",
+		    "lamp< CON 0.02 * #* OSCORE=090525 !=00", "lamp> ACK 2.04 $ #$ OSCORE= !=00", "wait 1s",
+		    "b> CON 0.01 0001 #01 Uri-Path:nowhere", "d> CON 0.01 0001 #01 Observe= " GET,
+		    "lamp< CON 0.01 * #* Observe= Uri-Path:t", "lamp> ACK 2.05 $ #$ Observe=01 !x",
 		    "a> CON 0.02 0002 #02 OSCORE=090525 Uri-Path:lamp !=00");
 	return e;
 }
@@ -161,11 +159,9 @@ static void test_why(void **state)
 		assert_true(addr_parse(&who, rows[i].who, 0));
 		snapshot_why(e->proxy, &who, &sink, e->now);
 		for (unsigned r = 0; r < t->rows; r++)
-			said |= strcmp(t->text[r][0], rows[i].topic) == 0 &&
-				strstr(t->text[r][1], rows[i].says);
+			said |= strcmp(t->text[r][0], rows[i].topic) == 0 && strstr(t->text[r][1], rows[i].says);
 		if (!said)
-			fail_msg("%s: nothing about %s with \"%s\"", rows[i].who, rows[i].topic,
-				 rows[i].says);
+			fail_msg("%s: nothing about %s with \"%s\"", rows[i].who, rows[i].topic, rows[i].says);
 		free(t);
 	}
 	e->n_out = 0;
@@ -179,8 +175,8 @@ struct families {
 };
 
 /* Prometheus: a family's samples follow each other, and none comes twice. */
-static void take_sample(void *arg, const char *name, const char *type, const char *help,
-			const char *labels, double value)
+static void take_sample(void *arg, const char *name, const char *type, const char *help, const char *labels,
+			double value)
 {
 	struct families *f = arg;
 
@@ -196,8 +192,7 @@ static void take_sample(void *arg, const char *name, const char *type, const cha
 		snprintf(f->seen[f->n++], sizeof f->seen[0], "%s", name);
 		snprintf(f->last, sizeof f->last, "%s", name);
 	}
-	if (strcmp(name, "coapguard_table_entries") == 0 &&
-	    strcmp(labels, "table=\"relations\"") == 0)
+	if (strcmp(name, "coapguard_table_entries") == 0 && strcmp(labels, "table=\"relations\"") == 0)
 		f->relations = value;
 	if (strcmp(name, "coapguard_requests_total") == 0 && strstr(labels, "action=\"forward\""))
 		f->forwarded += value;
@@ -240,9 +235,8 @@ static void test_forget(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_tables), cmocka_unit_test(test_counters),
-		cmocka_unit_test(test_why),    cmocka_unit_test(test_metrics),
-		cmocka_unit_test(test_forget),
+		cmocka_unit_test(test_tables),  cmocka_unit_test(test_counters), cmocka_unit_test(test_why),
+		cmocka_unit_test(test_metrics), cmocka_unit_test(test_forget),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -77,8 +77,7 @@ static void test_local_address(void **state)
 		}
 		assert_int_equal(m.msg_controllen, CMSG_SPACE(rows[i].family == AF_INET ? 12 : 20));
 		if (rows[i].family == AF_INET) /* the kernel tells the destination in ipi_addr */
-			memcpy(CMSG_DATA((struct cmsghdr *)control) + 8,
-			       CMSG_DATA((struct cmsghdr *)control) + 4, 4);
+			memcpy(CMSG_DATA((struct cmsghdr *)control) + 8, CMSG_DATA((struct cmsghdr *)control) + 4, 4);
 		assert_true(sockaddr_read_local(&m, &read));
 		assert_true(addr_equal(&local, &read));
 	}

@@ -22,12 +22,10 @@ static void test_table(void **state)
 		size_t at = (size_t)sprintf(line, "%s", standing_word((enum standing)s));
 
 		for (unsigned e = 0; e < STANDING_EVENTS; e++) {
-			struct standing_step step =
-				standing_step((enum standing)s, (enum standing_event)e);
+			struct standing_step step = standing_step((enum standing)s, (enum standing_event)e);
 
-			at += (size_t)sprintf(
-				line + at, " | %s%s%s", standing_word((enum standing)step.to),
-				step.after_run ? " after n" : "", step.doubted ? ", doubted" : "");
+			at += (size_t)sprintf(line + at, " | %s%s%s", standing_word((enum standing)step.to),
+					      step.after_run ? " after n" : "", step.doubted ? ", doubted" : "");
 		}
 		print_message("%s\n", line);
 		assert_string_equal(line, policy[s]);

@@ -81,8 +81,7 @@ static void test_abstract(void **state)
 
 static void test_no_manager(void **state)
 {
-	static const char *const names[] = { "",         "/",         "@",
-					     "relative", "vsock:2:1", "/nobody/listens/here" };
+	static const char *const names[] = { "", "/", "@", "relative", "vsock:2:1", "/nobody/listens/here" };
 	char long_name[200];
 	struct systemd s;
 

@@ -27,9 +27,9 @@ static void expect_table(const char *text, bool json, const char *expected)
 	free(copy);
 }
 
-#define EXAMPLE                                                                                    \
-	"name:text\tfill:ratio\tage:seconds\tcount:count\n"                                        \
-	"lamp\t0.425\t3723.000\t7\n"                                                               \
+#define EXAMPLE                                                                                                        \
+	"name:text\tfill:ratio\tage:seconds\tcount:count\n"                                                            \
+	"lamp\t0.425\t3723.000\t7\n"                                                                                   \
 	"\t1.000\t0.250\t18446744073709551615\n"
 
 static void test_print(void **state)
@@ -140,8 +140,7 @@ static void test_json_strings(void **state)
 		{ "a/b", "\"a/b\"" },
 		{ "\"\\", "\"\\\"\\\\\"" },
 		{ "\t\n\x01\x7f", "\"\\u0009\\u000a\\u0001\\u007f\"" },
-		{ "\xc3\xa4\xe2\x82\xac\xf0\x9f\x92\xa1",
-		  "\"\xc3\xa4\xe2\x82\xac\xf0\x9f\x92\xa1\"" },
+		{ "\xc3\xa4\xe2\x82\xac\xf0\x9f\x92\xa1", "\"\xc3\xa4\xe2\x82\xac\xf0\x9f\x92\xa1\"" },
 		{ "\xc3", "\"\\ufffd\"" }, /* cut off */
 		{ "\xe2\x82", "\"\\ufffd\\ufffd\"" },
 		{ "\xc0\xaf", "\"\\ufffd\\ufffd\"" },                       /* overlong */

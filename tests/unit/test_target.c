@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-static struct target resolve(const struct proxy_config *c, const char *options, const char *local,
-			     struct msg *m, struct request_view *v)
+static struct target resolve(const struct proxy_config *c, const char *options, const char *local, struct msg *m,
+			     struct request_view *v)
 {
 	static uint8_t buf[512];
 	char text[600];
@@ -71,21 +71,13 @@ static void test_own(void **state)
 
 	(void)state;
 	assert_true(addr_parse(&c.listens[0].bind, "[::]:5683", 5683));
-	assert_int_equal(resolve(&c, "Proxy-Uri:coap://[2001:db8::53]/lamp", OURS, &m, &v).server,
-			 0);
-	assert_int_equal(
-		resolve(&c, "Proxy-Uri:coap://[2001:db8::53]/lamp", "[2001:db8::54]:5683", &m, &v)
-			.code,
-		MSG_NO_PROXYING);
-	assert_int_equal(
-		resolve(&c, "Proxy-Uri:coap://192.0.2.1/lamp", "192.0.2.1:5683", &m, &v).server, 0);
-	assert_int_equal(
-		resolve(&c, "Proxy-Uri:coap://[::ffff:192.0.2.1]/lamp", "192.0.2.1:5683", &m, &v)
-			.server,
-		0);
-	assert_int_equal(
-		resolve(&c, "Proxy-Uri:coap://192.0.2.1:5684/lamp", "192.0.2.1:5683", &m, &v).code,
-		MSG_NO_PROXYING);
+	assert_int_equal(resolve(&c, "Proxy-Uri:coap://[2001:db8::53]/lamp", OURS, &m, &v).server, 0);
+	assert_int_equal(resolve(&c, "Proxy-Uri:coap://[2001:db8::53]/lamp", "[2001:db8::54]:5683", &m, &v).code,
+			 MSG_NO_PROXYING);
+	assert_int_equal(resolve(&c, "Proxy-Uri:coap://192.0.2.1/lamp", "192.0.2.1:5683", &m, &v).server, 0);
+	assert_int_equal(resolve(&c, "Proxy-Uri:coap://[::ffff:192.0.2.1]/lamp", "192.0.2.1:5683", &m, &v).server, 0);
+	assert_int_equal(resolve(&c, "Proxy-Uri:coap://192.0.2.1:5684/lamp", "192.0.2.1:5683", &m, &v).code,
+			 MSG_NO_PROXYING);
 }
 
 /* The path the server will see, however it was asked for. */

@@ -77,12 +77,11 @@ static void test_lines(void **state)
 	tracer_out(&f->tracer, &device, bytes_of("", 0), 12 * TSTAMP_S + 999999999);
 	tracer_unreachable(&f->tracer, &device, 13 * TSTAMP_S);
 	tracer_flush(&f->tracer);
-	assert_string_equal(read_back(f),
-			    "conf [guard]\nconf name = a\nconf \nconf last\n"
-			    "0.000000007 in client [::1]:5683 192.0.2.1:50000 4001ff\n"
-			    "1.000000000 verdict 192.0.2.1:50000 lamp unknown forward open\n"
-			    "12.999999999 out device [::1]:5683 192.0.2.1:50000 \n"
-			    "13.000000000 unreachable device [::1]:5683 192.0.2.1:50000\n");
+	assert_string_equal(read_back(f), "conf [guard]\nconf name = a\nconf \nconf last\n"
+					  "0.000000007 in client [::1]:5683 192.0.2.1:50000 4001ff\n"
+					  "1.000000000 verdict 192.0.2.1:50000 lamp unknown forward open\n"
+					  "12.999999999 out device [::1]:5683 192.0.2.1:50000 \n"
+					  "13.000000000 unreachable device [::1]:5683 192.0.2.1:50000\n");
 	assert_int_equal(f->tracer.written, strlen(f->text));
 	assert_int_equal(stat(f->path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
@@ -158,8 +157,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_no_other_file_is_touched, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_one_at_a_time, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_stops_when_full, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_stops_when_the_disk_is_full, set_up,
-						tear_down),
+		cmocka_unit_test_setup_teardown(test_stops_when_the_disk_is_full, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

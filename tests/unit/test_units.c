@@ -59,8 +59,7 @@ static void test_parse(void **state)
 		uint64_t count = 0;
 
 		if (units_parse(rows[i].units, rows[i].text, &count, &unit) != rows[i].good)
-			fail_msg("\"%s\" should be %s", rows[i].text,
-				 rows[i].good ? "good" : "bad");
+			fail_msg("\"%s\" should be %s", rows[i].text, rows[i].good ? "good" : "bad");
 		if (rows[i].good)
 			assert_int_equal(count * unit->factor, rows[i].value);
 	}
@@ -100,10 +99,7 @@ static void test_round_trip(void **state)
 		const struct unit *units;
 		uint64_t grain; /* the smallest unit */
 	} kinds[] = {
-		{ units_duration, TSTAMP_MS },
-		{ units_size, 1 },
-		{ units_bits, 1 },
-		{ units_plain, 1 },
+		{ units_duration, TSTAMP_MS }, { units_size, 1 }, { units_bits, 1 }, { units_plain, 1 },
 		{ units_percent, 1 },
 	};
 	uint64_t seed = 1;

@@ -83,8 +83,7 @@ static void test_channels(void **state)
 	const struct engine_sent *s;
 
 	(void)state;
-	ENGINE_PLAY(e, "a> NON 0.01 0001 #01 " GET,
-		    "b> NON 0.02 0001 #01 OSCORE=0901 Uri-Path:lamp !=00");
+	ENGINE_PLAY(e, "a> NON 0.01 0001 #01 " GET, "b> NON 0.02 0001 #01 OSCORE=0901 Uri-Path:lamp !=00");
 	s = engine_take(e, "lamp");
 	assert_true(s && s->to.local.port == CHANNEL_PLAIN);
 	s = engine_take(e, "lamp");
@@ -108,17 +107,14 @@ static void test_nstart(void **state)
 	(void)state;
 	c.links[0].nstart = 2;
 	e = engine_start(&c);
-	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 *a #* Uri-Path:t",
-		    "a> CON 0.01 0002 #02 " GET, "lamp< CON 0.01 *b #*b Uri-Path:t",
-		    "a> CON 0.01 0003 #03 " GET, "a> CON 0.01 0004 #04 " GET, "quiet",
-		    "a> NON 0.01 0005 #05 " GET, "lamp< NON 0.01 * #* Uri-Path:t",
+	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 *a #* Uri-Path:t", "a> CON 0.01 0002 #02 " GET,
+		    "lamp< CON 0.01 *b #*b Uri-Path:t", "a> CON 0.01 0003 #03 " GET, "a> CON 0.01 0004 #04 " GET,
+		    "quiet", "a> NON 0.01 0005 #05 " GET, "lamp< NON 0.01 * #* Uri-Path:t",
 		    "a> CON 0.01 0006 #06 Uri-Host:hall.example", "hall< CON 0.01 * #*",
 		    /* an empty ACK is enough to make room */
-		    "lamp> ACK 0.00 $a #", "lamp< CON 0.01 * #*c Uri-Path:t", "quiet",
-		    "lamp> ACK 2.05 $b #$b !b", "a< ACK 2.05 0002 #02 !b",
-		    "lamp< CON 0.01 * #*d Uri-Path:t", "lamp> NON 2.05 7001 #$c !c",
-		    "a< ACK 2.05 0003 #03 !c", "lamp> NON 2.05 7002 #$d !d",
-		    "a< ACK 2.05 0004 #04 !d", "quiet");
+		    "lamp> ACK 0.00 $a #", "lamp< CON 0.01 * #*c Uri-Path:t", "quiet", "lamp> ACK 2.05 $b #$b !b",
+		    "a< ACK 2.05 0002 #02 !b", "lamp< CON 0.01 * #*d Uri-Path:t", "lamp> NON 2.05 7001 #$c !c",
+		    "a< ACK 2.05 0003 #03 !c", "lamp> NON 2.05 7002 #$d !d", "a< ACK 2.05 0004 #04 !d", "quiet");
 	engine_stop(e);
 }
 
@@ -131,8 +127,8 @@ static void test_parked_given_up(void **state)
 
 	(void)state;
 	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 *m #* Uri-Path:t", "wait 10s",
-		    "a> CON 0.01 0002 #02 " GET, "a> CON 0.01 0003 #03 " GET, "wait 1s",
-		    "a> CON 0.01 0004 #04 " GET, "wait 18s", "quiet", "wait 1500ms");
+		    "a> CON 0.01 0002 #02 " GET, "a> CON 0.01 0003 #03 " GET, "wait 1s", "a> CON 0.01 0004 #04 " GET,
+		    "wait 18s", "quiet", "wait 1500ms");
 	for (unsigned i = 0; i < 2; i++)
 		ENGINE_PLAY(e, "a< ACK 5.03 * #*");
 	ENGINE_PLAY(e, "quiet", "wait 1s", "a< ACK 5.03 0004 #04", "quiet", "lamp> RST 0.00 $m #",
@@ -167,9 +163,8 @@ static void test_displaced(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_message_ids), cmocka_unit_test(test_channels),
-		cmocka_unit_test(test_nstart),      cmocka_unit_test(test_parked_given_up),
-		cmocka_unit_test(test_displaced),
+		cmocka_unit_test(test_message_ids),     cmocka_unit_test(test_channels),  cmocka_unit_test(test_nstart),
+		cmocka_unit_test(test_parked_given_up), cmocka_unit_test(test_displaced),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

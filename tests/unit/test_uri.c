@@ -44,13 +44,7 @@ static const struct {
 	bool literal;
 	const char *path[6], *query[4];
 } appendix_b[] = {
-	{ "2001:db8::2:1",
-	  5683,
-	  "coap://[2001:db8::2:1]/",
-	  "2001:db8::2:1",
-	  true,
-	  { "" },
-	  { NULL } },
+	{ "2001:db8::2:1", 5683, "coap://[2001:db8::2:1]/", "2001:db8::2:1", true, { "" }, { NULL } },
 	{ "2001:db8::2:1", 5683, "coap://example.net/", "example.net", false, { "" }, { NULL } },
 	{ "2001:db8::2:1",
 	  5683,
@@ -86,8 +80,7 @@ static void splits_appendix_b(void **state)
 		assert_true(bytes_are(u.host, appendix_b[i].host));
 		if (appendix_b[i].literal)
 			assert_true(bytes_are(u.host, appendix_b[i].dst));
-		assert_int_equal(u.bracketed,
-				 appendix_b[i].literal && strchr(appendix_b[i].dst, ':'));
+		assert_int_equal(u.bracketed, appendix_b[i].literal && strchr(appendix_b[i].dst, ':'));
 		assert_int_equal(u.port ? u.port : 5683, appendix_b[i].dst_port);
 		assert_int_equal(u.path.ptr[0], '/');
 		check_segments(bytes_of(u.path.ptr + 1, u.path.len - 1), '/', appendix_b[i].path);
@@ -301,8 +294,7 @@ static void room_may_be_short(void **state)
 
 static bool is_inside(struct bytes part, struct bytes whole)
 {
-	return part.len == 0 ||
-	       (part.ptr >= whole.ptr && part.ptr + part.len <= whole.ptr + whole.len);
+	return part.len == 0 || (part.ptr >= whole.ptr && part.ptr + part.len <= whole.ptr + whole.len);
 }
 
 /* What is accepted is made of its parts again, byte by byte. */

@@ -1,0 +1,183 @@
+#include "fuzz_message.h"
+#include "coap/msgbuf.h"
+#include "coap/option.h"
+#include <string.h>
+
+static const uint8_t filling[FUZZ_TOKEN] = { 0x61, 0x62, 0x63, 0xff };
+
+/* Mostly small, now and then as large as it gets. */
+static size_t length(struct fuzz_input *in)
+{
+	static const uint16_t lengths[] = { 1, 5, 20, 60, 150, 500, 1000, 1180 };
+
+	return lengths[fuzz_below(in, 8)];
+}
+
+size_t fuzz_empty(uint8_t type, uint16_t mid, uint8_t *buf)
+{
+	buf[0] = (uint8_t)(0x40 | type << 4);
+	buf[1] = 0;
+	buf[2] = (uint8_t)(mid >> 8);
+	buf[3] = (uint8_t)mid;
+	return 4;
+}
+
+/* What decides about a request, in bits that one byte sets. */
+enum {
+	WANTS_OSCORE = 0x01,
+	WANTS_OBSERVE = 0x02,
+	WANTS_ECHO = 0x04,
+	WANTS_PAYLOAD = 0x08,
+	WANTS_FORWARD = 0x10,
+	WANTS_ODD = 0x20
+};
+
+static void add_path(struct fuzz_input *in, struct msgbuf *b)
+{
+	static const char *const first[] = { "lamp", "house", "hall", "open", "slow", "new", "nowhere", ".well-known" };
+	static const char *const second[] = { "door", "edhoc", "authz-info", "t" };
+	const char *one = first[fuzz_below(in, 8)], *two = second[fuzz_below(in, 4)];
+
+	msgbuf_option(b, OPTION_URI_PATH, bytes_of(one, strlen(one)));
+	msgbuf_option(b, OPTION_URI_PATH, bytes_of(two, strlen(two)));
+}
+
+/* A few kids with numbers that mostly rise: so that some become relations in good standing. */
+static void add_oscore(struct fuzz_input *in, struct msgbuf *b, uint32_t *piv)
+{
+	uint8_t value[16], kid = (uint8_t)fuzz_below(in, 4), how = fuzz_byte(in);
+	size_t n = 0;
+
+	uint32_t number = *piv += how % 8 != 7;
+	if (how % 16 == 14)
+		number += 1000; /* far */
+	value[n++] = how >= 0xf0 ? how : (uint8_t)(0x0a | ((how & 0x70) == 0x70 ? 0x10 : 0));
+	value[n++] = (uint8_t)(number >> 8);
+	value[n++] = (uint8_t)number;
+	if (value[0] & 0x10) {
+		value[n++] = 1;
+		value[n++] = how & 1;
+	}
+	value[n++] = kid;
+	msgbuf_option(b, OPTION_OSCORE, bytes_of(value, n));
+}
+
+static void add_proxy(struct fuzz_input *in, struct msgbuf *b)
+{
+	static const char *const uris[] = {
+		"coap://[fd00:db8::18]/t?q=1",
+		"coap://hall.example:61616/a/b%2fc?x&y",
+		"coap://[2001:db8::53]/lamp/t",
+		"coap://[2001:db8::53]/house/door",
+		"coap://elsewhere/",
+		"http://hall.example/",
+		"coap://[fd00:db8::18",
+		"",
+	};
+	unsigned which = fuzz_below(in, 9);
+
+	if (which == 8)
+		msgbuf_option(b, OPTION_PROXY_SCHEME, bytes_of("coap", 4));
+	else
+		msgbuf_option(b, OPTION_PROXY_URI, bytes_of(uris[which], strlen(uris[which])));
+}
+
+/* Options seldom seen, by ascending numbers: above the path and below Echo. */
+static void add_odd(struct fuzz_input *in, struct msgbuf *b)
+{
+	static const uint8_t block2 = 0x16;
+	uint8_t which = fuzz_byte(in);
+
+	if (which & 1)
+		msgbuf_option_uint(b, OPTION_HOP_LIMIT, fuzz_below(in, 3));
+	if (which & 2)
+		msgbuf_option(b, OPTION_EDHOC, bytes_of(NULL, 0));
+	if (which & 4)
+		msgbuf_option(b, OPTION_BLOCK2, bytes_of(&block2, 1));
+	if (which & 8)
+		msgbuf_option_uint(b, OPTION_Q_BLOCK2, 1);
+}
+
+static size_t token_length(struct fuzz_input *in)
+{
+	static const uint16_t lengths[] = { 1, 0, 2, 4, 8, 8, 12, 13, 32, 33, 40, 269, 300, 700, 1000, 1190 };
+
+	return lengths[fuzz_below(in, fuzz_chance(in, 8) ? 16 : 8)];
+}
+
+size_t fuzz_request(struct fuzz_input *in, struct fuzz_peer *from, uint32_t *piv, uint8_t *buf, size_t cap)
+{
+	uint8_t token[FUZZ_TOKEN] = { fuzz_byte(in) & 3 }, wants = fuzz_byte(in), how = fuzz_byte(in);
+	uint16_t mid = how & 0x80 && how & 0x40 ? from->next_mid : ++from->next_mid;
+	uint8_t code = wants & WANTS_OSCORE ? (wants & WANTS_OBSERVE ? MSG_FETCH : MSG_POST) : (uint8_t)(1 + how % 7);
+	struct msgbuf b;
+
+	msgbuf_begin(&b, buf, cap, how & 0x20 ? MSG_NON : MSG_CON, code, mid, bytes_of(token, token_length(in)));
+	if (fuzz_chance(in, 8))
+		msgbuf_option(&b, OPTION_URI_HOST, bytes_of("Hall.example", 12));
+	if (wants & WANTS_OBSERVE)
+		msgbuf_option_uint(&b, OPTION_OBSERVE, how & 0x10 && how & 0x08);
+	if (wants & WANTS_OSCORE)
+		add_oscore(in, &b, piv);
+	add_path(in, &b);
+	if (wants & WANTS_ODD)
+		add_odd(in, &b);
+	if (wants & WANTS_FORWARD && how & 0x01)
+		add_proxy(in, &b);
+	if (wants & WANTS_ECHO && from->echo_len)
+		msgbuf_option(&b, OPTION_ECHO, bytes_of(from->echo, from->echo_len));
+	if (wants & WANTS_ODD && how & 0x02)
+		msgbuf_option_uint(&b, OPTION_NO_RESPONSE, 26);
+	if (wants & WANTS_ODD && how & 0x04)
+		msgbuf_option(&b, OPTION_REQUEST_HASH, bytes_of("hash", 4));
+	if (wants & (WANTS_PAYLOAD | WANTS_OSCORE))
+		msgbuf_payload(&b, bytes_of(filling, length(in)));
+	return msgbuf_end(&b).len;
+}
+
+static uint8_t response_code(struct fuzz_input *in)
+{
+	static const uint8_t codes[] = {
+		MSG_CHANGED,    MSG_CONTENT,      MSG_CONTENT,     MSG_CHANGED,    MSG_CONTENT,  MSG_CONTENT,
+		MSG_CODE(4, 3), MSG_UNAUTHORIZED, MSG_BAD_REQUEST, MSG_BAD_OPTION, MSG_INTERNAL, MSG_CODE(5, 31),
+		MSG_CONTINUE,   MSG_CODE(7, 1),   MSG_GET,         MSG_CODE(3, 0),
+	};
+
+	return codes[fuzz_below(in, 16)];
+}
+
+size_t fuzz_response(struct fuzz_input *in, const struct fuzz_asked *a, uint16_t *mid, uint8_t *buf, size_t cap)
+{
+	uint8_t how = fuzz_byte(in), what = fuzz_byte(in), type = how & 3;
+	bool oscore = a->oscore != (what % 8 == 7), observe = a->observe != ((what >> 3 & 7) == 7);
+	uint16_t number = type == MSG_ACK || type == MSG_RESET ? a->mid : how & 0x08 && how & 0x10 ? *mid : ++*mid;
+	struct msgbuf b;
+
+	if (type == MSG_RESET || how >= 0xe0)
+		return fuzz_empty(type, how >= 0xf8 ? (uint16_t)(number + 1) : number, buf);
+	msgbuf_begin(&b, buf, cap, type, response_code(in), number, bytes_of(a->token, sizeof a->token));
+	if (observe)
+		msgbuf_option_uint(&b, OPTION_OBSERVE, *mid);
+	if (oscore)
+		msgbuf_option(&b, OPTION_OSCORE, bytes_of("\x01\x05", how & 0x20 ? 2 : 0));
+	if (what == 0xc0)
+		msgbuf_option_uint(&b, 18, 1); /* unsafe */
+	if (what == 0xc1)
+		msgbuf_option(&b, OPTION_ECHO, bytes_of("device", 6));
+	if (what & 0x40 || oscore)
+		msgbuf_payload(&b, bytes_of(filling, length(in)));
+	return msgbuf_end(&b).len;
+}
+
+size_t fuzz_damage(struct fuzz_input *in, uint8_t *buf, size_t len, size_t cap)
+{
+	unsigned how = fuzz_below(in, 3), n = 1 + fuzz_below(in, 4);
+
+	if (how == 0)
+		return len > n ? len - n : 0;
+	for (unsigned i = 0; how == 1 && len && i < n; i++)
+		buf[fuzz_byte(in) % len] = fuzz_byte(in);
+	for (unsigned i = 0; how == 2 && len < cap && i < n; i++)
+		buf[len++] = fuzz_byte(in);
+	return len;
+}
