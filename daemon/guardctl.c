@@ -77,7 +77,22 @@ static int print_text(const struct options *o, const char *request)
 	return code;
 }
 
-static int print_table(const struct options *o, const char *request)
+static void show_table(const struct options *o, const struct table *t)
+{
+	table_print(t, stdout, "", o->colour);
+}
+
+/* Rows of topic and sentence. */
+static void show_sentences(const struct options *o, const struct table *t)
+{
+	const char *bold = o->colour ? "\033[1m" : "", *plain = o->colour ? "\033[0m" : "";
+
+	for (unsigned i = 0; i < t->rows; i++)
+		printf("%s%-10s%s %s\n", bold, table_cell(t, i, 0), plain, table_cell(t, i, 1));
+}
+
+static int print_rows(const struct options *o, const char *request,
+		      void (*show)(const struct options *o, const struct table *t))
 {
 	struct table t;
 	char *reply;
@@ -87,30 +102,21 @@ static int print_table(const struct options *o, const char *request)
 		table_print_json(&t, stdout);
 		putchar('\n');
 	} else if (code == EX_OK) {
-		table_print(&t, stdout, "", o->colour);
+		show(o, &t);
 	}
 	table_free(&t);
 	free(reply);
 	return code;
 }
 
-/* Rows of topic and sentence. */
+static int print_table(const struct options *o, const char *request)
+{
+	return print_rows(o, request, show_table);
+}
+
 static int print_sentences(const struct options *o, const char *request)
 {
-	struct table t;
-	char *reply;
-	int code = enquiry_table(o->socket, request, &reply, &t);
-
-	if (code == EX_OK && o->format == FORMAT_JSON) {
-		table_print_json(&t, stdout);
-		putchar('\n');
-	}
-	for (unsigned i = 0; code == EX_OK && o->format == FORMAT_HUMAN && i < t.rows; i++)
-		printf("%s%-10s%s %s\n", o->colour ? "\033[1m" : "", table_cell(&t, i, 0), o->colour ? "\033[0m" : "",
-		       table_cell(&t, i, 1));
-	table_free(&t);
-	free(reply);
-	return code;
+	return print_rows(o, request, show_sentences);
 }
 
 static int print_status(const struct options *o, const char *request)
