@@ -30,27 +30,37 @@ struct dedup {
 
 #define PREFIX 2 /* length of the reply, in host order: nobody else reads it */
 
+size_t dedup_memory(uint32_t entries, uint32_t log_bytes)
+{
+	return sizeof(struct dedup) + memory_buckets(entries, WAYS) * sizeof(struct bucket_of_eight) + log_bytes;
+}
+
+uint64_t dedup_key(uint64_t who, uint16_t mid, struct bytes token)
+{
+	uint64_t h = (who ^ (uint64_t)mid << 16) * 0x9e3779b97f4a7c15ULL;
+
+	for (size_t i = 0; i < token.len; i++)
+		h = (h ^ token.ptr[i]) * 0x100000001b3ULL;
+	h ^= h >> 29;
+	return h ? h : 1;
+}
+
 struct dedup *dedup_create(uint32_t entries, uint32_t log_bytes)
 {
 	struct dedup *d = memory_create(1, sizeof *d);
-	size_t buckets = 1;
+	uint32_t buckets = memory_buckets(entries, WAYS);
 
-	while (buckets < entries / WAYS + (entries % WAYS != 0))
-		buckets *= 2;
-	if (!d || buckets > SIZE_MAX / sizeof *d->buckets) {
-		memory_free(d);
+	if (!d)
 		return NULL;
-	}
 	d->mask = buckets - 1;
 	d->size = log_bytes ? log_bytes : 1;
 	d->head = 2 * d->size; /* so that position 0 is one that was overwritten */
-	d->buckets = memory_create(1, buckets * sizeof *d->buckets);
+	d->buckets = memory_create(buckets, sizeof *d->buckets);
 	d->log = memory_create(1, log_bytes ? log_bytes : 1);
 	if (!d->buckets || !d->log) {
 		dedup_free(d);
 		return NULL;
 	}
-	memset(d->buckets, 0, buckets * sizeof *d->buckets);
 	return d;
 }
 

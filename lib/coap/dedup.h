@@ -13,9 +13,17 @@ enum dedup_state { DEDUP_NEW, DEDUP_PENDING, DEDUP_ANSWERED };
 /* entries is rounded up to a power of two; log_bytes holds the replies. NULL: no memory. */
 struct dedup *dedup_create(uint32_t entries, uint32_t log_bytes);
 void dedup_free(struct dedup *d);
+size_t dedup_memory(uint32_t entries, uint32_t log_bytes);
 
 /*
- * key: a keyed hash of (client endpoint, listener, Message ID), never 0. PENDING: *ref is what dedup_open was given.
+ * A duplicate has the same token, too: otherwise who forges a client's address could use up its next Message IDs, and
+ * an endpoint that restarted and counts from the beginning would be taken for its former self. who: a hash of both
+ * endpoints, keyed if it comes from the network. Never 0.
+ */
+uint64_t dedup_key(uint64_t who, uint16_t mid, struct bytes token);
+
+/*
+ * key: dedup_key. PENDING: *ref is what dedup_open was given.
  * ANSWERED: *reply is the reply, valid until the next dedup_answer; it is empty when the log has overwritten it
  * (then the duplicate is known, its answer is not).
  */

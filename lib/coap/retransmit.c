@@ -1,5 +1,7 @@
 #include "coap/retransmit.h"
 
+const struct retransmit_params retransmit_defaults = { .ack_timeout = 2 * TSTAMP_S, .max_retransmit = 4 };
+
 #define MAX_LATENCY (100 * TSTAMP_S) /* RFC 7252 §4.8.2 */
 
 /* ns * by / 2; saturates. */

@@ -8,6 +8,9 @@ struct retransmit_params {
 	uint8_t max_retransmit; /* ACK_RANDOM_FACTOR is 1.5 */
 };
 
+/* ACK_TIMEOUT 2 s, MAX_RETRANSMIT 4 (RFC 7252 §4.8): towards clients. */
+extern const struct retransmit_params retransmit_defaults;
+
 struct retransmit {
 	uint64_t timeout; /* ns, doubles */
 	uint8_t count;    /* retransmissions so far */

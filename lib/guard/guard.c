@@ -124,15 +124,19 @@ void guard_free(struct guard *g)
 	memory_free(g);
 }
 
+static void forget_relation(struct guard *g, struct relation *rel)
+{
+	seqtrack_forget(g->seqtrack, reputation_key(g->reputation, rel));
+	reputation_remove(g->reputation, rel);
+}
+
 static void forget_server(struct guard *g, uint8_t server)
 {
 	for (uint32_t i = 0; i < reputation_capacity(g->reputation); i++) {
 		struct relation *rel = reputation_at(g->reputation, i);
 
-		if (rel && rel->server == server) {
-			seqtrack_forget(g->seqtrack, reputation_key(g->reputation, rel));
-			reputation_remove(g->reputation, rel);
-		}
+		if (rel && rel->server == server)
+			forget_relation(g, rel);
 	}
 	g->servers[server] = (struct guard_server_state){ .lanes = { 0 } };
 }
@@ -335,8 +339,7 @@ bool guard_pong(struct guard *g, const struct addr *client, const struct addr *l
 	if (ratelimit_load(g->guesses, client, now) >= 1000)
 		return false;
 	if (!ping_check(&g->ping_key, client, listener, mid, now, &slot)) {
-		g->pongs_wrong++;
-		ratelimit_charge(g->guesses, client, 1, now);
+		guard_missed(g, client, now);
 		return false;
 	}
 	g->pongs++;
@@ -398,8 +401,7 @@ unsigned guard_forget(struct guard *g, const struct addr *host, tstamp now)
 		struct relation *rel = reputation_at(g->reputation, i);
 
 		if (rel && memcmp(rel->ip, host->ip, sizeof rel->ip) == 0) {
-			seqtrack_forget(g->seqtrack, reputation_key(g->reputation, rel));
-			reputation_remove(g->reputation, rel);
+			forget_relation(g, rel);
 			n++;
 		}
 	}

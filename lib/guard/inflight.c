@@ -17,18 +17,10 @@ struct inflight {
 	uint16_t handshakes[POLICY_SERVERS];
 };
 
-static uint32_t chain_count(uint32_t capacity)
-{
-	uint32_t n = 1;
-
-	while (n < capacity)
-		n *= 2;
-	return n;
-}
-
 size_t inflight_memory(uint32_t capacity)
 {
-	return sizeof(struct inflight) + capacity * sizeof(struct place) + chain_count(capacity) * sizeof(uint32_t);
+	return sizeof(struct inflight) + capacity * sizeof(struct place) +
+	       memory_buckets(capacity, 1) * sizeof(uint32_t);
 }
 
 struct inflight *inflight_create(uint32_t capacity)
@@ -38,7 +30,7 @@ struct inflight *inflight_create(uint32_t capacity)
 	if (!f)
 		return NULL;
 	f->capacity = capacity;
-	f->mask = chain_count(capacity) - 1;
+	f->mask = memory_buckets(capacity, 1) - 1;
 	f->places = memory_create(capacity, sizeof *f->places);
 	f->chains = memory_create(1, (f->mask + 1ULL) * sizeof *f->chains);
 	if (!f->places || !f->chains) {

@@ -37,15 +37,6 @@ static uint64_t times(uint64_t a, uint64_t b)
 	return __builtin_mul_overflow(a, b, &product) ? UINT64_MAX : product;
 }
 
-static uint64_t row_length(uint32_t cells)
-{
-	uint64_t n = 1;
-
-	while (2 * n < cells)
-		n *= 2;
-	return n;
-}
-
 /* A unit is rounded up, so that no rounding makes a bucket leak faster than it should. */
 static void tune(struct ratelimit *r)
 {
@@ -149,7 +140,7 @@ static void clamp(struct ratelimit *r, const struct pair *p, tstamp now)
 struct ratelimit *ratelimit_create(const struct ratelimit_config *cfg, const struct siphash_key *key)
 {
 	struct ratelimit *r = memory_create(1, sizeof *r);
-	uint64_t length = row_length(cfg->cells);
+	uint64_t length = memory_buckets(cfg->cells, 2);
 
 	assert(cfg->n_levels <= RATELIMIT_LEVELS);
 	if (!r)
@@ -241,5 +232,5 @@ uint64_t ratelimit_wait(const struct ratelimit *r, const struct addr *src, tstam
 
 size_t ratelimit_memory(const struct ratelimit_config *cfg)
 {
-	return sizeof(struct ratelimit) + 2 * (size_t)row_length(cfg->cells) * sizeof(tstamp);
+	return sizeof(struct ratelimit) + 2 * (size_t)memory_buckets(cfg->cells, 2) * sizeof(tstamp);
 }

@@ -22,18 +22,9 @@ struct reach {
 	_Alignas(64) struct shelf shelves[];
 };
 
-static uint32_t bucket_count(uint32_t entries)
-{
-	uint32_t n = 1;
-
-	while (n * WAYS < entries)
-		n *= 2;
-	return n;
-}
-
 size_t reach_memory(uint32_t entries)
 {
-	return sizeof(struct reach) + bucket_count(entries) * sizeof(struct shelf);
+	return sizeof(struct reach) + memory_buckets(entries, WAYS) * sizeof(struct shelf);
 }
 
 struct reach *reach_create(uint32_t entries)
@@ -41,7 +32,7 @@ struct reach *reach_create(uint32_t entries)
 	struct reach *r = memory_create(1, reach_memory(entries));
 
 	if (r)
-		r->mask = bucket_count(entries) - 1;
+		r->mask = memory_buckets(entries, WAYS) - 1;
 	return r;
 }
 

@@ -15,18 +15,9 @@ struct reputation {
 	_Alignas(64) struct bucket_of_relations buckets[];
 };
 
-static uint32_t bucket_count(uint32_t relations)
-{
-	uint32_t n = 1;
-
-	while (n * WAYS < relations)
-		n *= 2;
-	return n;
-}
-
 size_t reputation_memory(uint32_t relations)
 {
-	return sizeof(struct reputation) + bucket_count(relations) * sizeof(struct bucket_of_relations);
+	return sizeof(struct reputation) + memory_buckets(relations, WAYS) * sizeof(struct bucket_of_relations);
 }
 
 struct reputation *reputation_create(uint32_t relations)
@@ -34,7 +25,7 @@ struct reputation *reputation_create(uint32_t relations)
 	struct reputation *r = memory_create(1, reputation_memory(relations));
 
 	if (r)
-		r->mask = bucket_count(relations) - 1;
+		r->mask = memory_buckets(relations, WAYS) - 1;
 	return r;
 }
 

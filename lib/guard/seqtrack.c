@@ -24,15 +24,6 @@ struct seqtrack {
 
 static_assert(SEQTRACK_WINDOW == 64, "the window is one word");
 
-static uint64_t shelves_for(uint32_t entries)
-{
-	uint64_t n = 1;
-
-	while (n * PLACES < entries)
-		n *= 2;
-	return n;
-}
-
 static struct shelf *shelf_of(const struct seqtrack *s, uint64_t key)
 {
 	return &s->shelves[key & s->mask];
@@ -91,7 +82,7 @@ static bool mark_accepted(struct shelf *sh, unsigned i, uint64_t piv)
 struct seqtrack *seqtrack_create(uint32_t entries)
 {
 	struct seqtrack *s = memory_create(1, sizeof *s);
-	uint64_t n = shelves_for(entries);
+	uint64_t n = memory_buckets(entries, PLACES);
 
 	if (!s)
 		return NULL;
@@ -114,7 +105,7 @@ void seqtrack_free(struct seqtrack *s)
 
 size_t seqtrack_memory(uint32_t entries)
 {
-	return sizeof(struct seqtrack) + (size_t)shelves_for(entries) * sizeof(struct shelf);
+	return sizeof(struct seqtrack) + memory_buckets(entries, PLACES) * sizeof(struct shelf);
 }
 
 uint32_t seqtrack_count(const struct seqtrack *s)

@@ -156,11 +156,11 @@ static bool is_edhoc_error(const struct msg *m)
 	       option_uint(format.value, &n) && n == EDHOC_CONTENT_FORMAT;
 }
 
-enum guard_outcome classify_response(const struct msg *m, struct request_kind request)
+enum guard_outcome classify_response(const struct msg *m, bool request_had_oscore)
 {
 	struct msg_option oscore, observe;
 
-	if (!request.has_oscore)
+	if (!request_had_oscore)
 		return is_edhoc_error(m) ? OUTCOME_REFUSED : OUTCOME_NEUTRAL;
 	if (!msg_find(m, OPTION_OSCORE, &oscore))
 		return classify_unprotected(m);

@@ -21,7 +21,7 @@ struct request_view {
 	uint32_t uri_port; /* 0: absent */
 	uint8_t hop_limit; /* 0: absent */
 	uint16_t n_path;
-	bool has_uri_port, observe, deregister, edhoc, request_hash, follow_up, silent_ok, needs_rewrite;
+	bool has_uri_port, observe, deregister, edhoc, request_hash, follow_up, silent_ok;
 	uint16_t content_format;
 	enum request_defect defect;
 };
@@ -31,11 +31,7 @@ void classify_request(struct request_view *v, const struct msg *m);
 /* The OSCORE option of a request (RFC 8613 §6.1). False: not readable as such; must be passed on, can't be tracked. */
 bool classify_oscore(struct bytes value, struct bytes *kid, struct bytes *kid_context, uint64_t *piv);
 
-/* request_had_*: of the request it answers. */
-struct request_kind {
-	bool has_oscore, has_echo;
-};
-enum guard_outcome classify_response(const struct msg *response, struct request_kind request);
+enum guard_outcome classify_response(const struct msg *response, bool request_had_oscore);
 
 /* An unsafe option we do not understand: 5.02 (RFC 7252 §5.7.1). */
 bool classify_response_forwardable(const struct msg *response, bool *observe);

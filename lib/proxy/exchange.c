@@ -11,24 +11,15 @@ const char *exchange_state_word(enum exchange_state s)
 	return words[s];
 }
 
-static uint32_t chain_count(uint32_t capacity)
-{
-	uint32_t n = 1;
-
-	while (n < capacity)
-		n *= 2;
-	return n;
-}
-
 size_t exchange_memory(uint32_t capacity)
 {
 	return capacity * (sizeof(struct exchange) + sizeof(struct heap_node *)) +
-	       chain_count(capacity) * sizeof(uint32_t[INDEXES]);
+	       memory_buckets(capacity, 1) * sizeof(uint32_t[INDEXES]);
 }
 
 bool exchange_table_init(struct exchange_table *t, uint32_t capacity)
 {
-	uint32_t n = chain_count(capacity);
+	uint32_t n = memory_buckets(capacity, 1);
 
 	*t = (struct exchange_table){ .capacity = capacity, .mask = n - 1 };
 	t->all = memory_create(capacity, sizeof *t->all);

@@ -51,9 +51,21 @@ struct exchange {
 	bool unacknowledged; /* our last CON to the client */
 	bool listening;      /* the client acknowledged our last CON: its address is its own */
 	bool observe;        /* asked for notifications */
-	bool has_oscore, has_echo, no_response;
+	bool has_oscore, no_response;
 	bool up_indexed, down_indexed;
 };
+
+/* Its response waits for a proof of its client. */
+static inline bool exchange_is_held(const struct exchange *x)
+{
+	return x->down && x->client_at == TSTAMP_NEVER;
+}
+
+/* A CON of ours that the client has not acknowledged: there is one at a time (NSTART), and what comes meanwhile is NON. */
+static inline bool exchange_awaits_ack(const struct exchange *x)
+{
+	return x->down && x->client_at != TSTAMP_NEVER;
+}
 
 struct exchange_table {
 	struct exchange *all;

@@ -19,7 +19,7 @@ static uint32_t pool_size(const struct proxy_config *cfg)
 size_t proxy_memory(const struct proxy_config *cfg)
 {
 	return sizeof(struct proxy) + guard_memory(&cfg->policy, cfg->exchanges) + exchange_memory(cfg->exchanges) +
-	       pool_size(cfg) * sizeof(struct dgram) + DEDUP_LOG + DEDUP_ENTRIES * 24;
+	       pool_size(cfg) * sizeof(struct dgram) + dedup_memory(DEDUP_ENTRIES, DEDUP_LOG);
 }
 
 static bool open_links(struct proxy *p)

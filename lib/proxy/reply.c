@@ -2,8 +2,6 @@
 #include "coap/option.h"
 #include <stdio.h>
 
-static const struct retransmit_params client_params = { .ack_timeout = 2 * TSTAMP_S, .max_retransmit = 4 };
-
 #define DEFAULT_MAX_AGE 60 /* RFC 7252 §5.10.5: not written */
 #define PING_FRAME      (4 + PROXY_FRAME)
 #define CON_EVERY       8 /* notifications: at most so many unacknowledged ones in a row */
@@ -194,12 +192,6 @@ static void begin_for(struct proxy *p, struct exchange *x, uint8_t code, bool co
 		     code, mid, exchange_client_token(x));
 }
 
-/* A CON of ours that the client has not acknowledged: there is one at a time (NSTART), and what comes meanwhile is NON. */
-static bool awaits_ack(const struct exchange *x)
-{
-	return x->down && x->client_at != TSTAMP_NEVER;
-}
-
 static bool is_confirmable(const struct dgram *d)
 {
 	return (d->buf[0] >> 4 & 3) == MSG_CON;
@@ -210,7 +202,8 @@ static void expect_ack(struct proxy *p, struct exchange *x, struct dgram *d, tst
 {
 	x->down = d;
 	x->unacknowledged = true;
-	x->client_at = tstamp_add(now, retransmit_start(&x->down_timer, &client_params, (uint32_t)rng_u64(p->rng)));
+	x->client_at =
+		tstamp_add(now, retransmit_start(&x->down_timer, &retransmit_defaults, (uint32_t)rng_u64(p->rng)));
 	exchange_arm(&p->exchanges, x);
 	send_copy(p, d);
 }
@@ -224,7 +217,7 @@ static void count_answer(struct proxy *p, const struct exchange *x, uint8_t code
 
 static void deliver(struct proxy *p, struct exchange *x, struct dgram *d, tstamp now)
 {
-	if ((d->buf[0] >> 4 & 3) != MSG_ACK && !awaits_ack(x)) { /* what the client may acknowledge or reset */
+	if ((d->buf[0] >> 4 & 3) != MSG_ACK && !exchange_awaits_ack(x)) { /* what the client may acknowledge or reset */
 		exchange_set_down_mid(&p->exchanges, x, (uint16_t)(d->buf[2] << 8 | d->buf[3]));
 		x->unacknowledged = false;
 	}
@@ -252,7 +245,7 @@ static bool may_amplify(const struct proxy *p, const struct exchange *x, size_t 
 
 void reply_discard(struct proxy *p, struct exchange *x)
 {
-	if (x->down && x->client_at == TSTAMP_NEVER)
+	if (exchange_is_held(x))
 		p->holding--;
 	dgram_give(&p->pool, x->down);
 	x->down = NULL;
@@ -291,7 +284,7 @@ static void deliver_or_hold(struct proxy *p, struct exchange *x, struct dgram *d
 	}
 	d->len = (uint16_t)end.len;
 	may = may_amplify(p, x, d->len, now);
-	if (!may || is_confirmable(d) || !awaits_ack(x))
+	if (!may || is_confirmable(d) || !exchange_awaits_ack(x))
 		reply_discard(p, x);
 	if (may)
 		deliver(p, x, d, now);
@@ -321,7 +314,7 @@ static bool wants_con(const struct proxy *p, struct exchange *x, bool confirmabl
 {
 	if (x->state != EXCHANGE_OBSERVING)
 		return x->acked && x->proven; /* separate response to a CON */
-	if (awaits_ack(x))
+	if (exchange_awaits_ack(x))
 		return false;
 	if (!confirmable && ++x->notified < CON_EVERY && may_amplify(p, x, DGRAM_MAX, now))
 		return false;
@@ -356,7 +349,7 @@ bool reply_release(struct proxy *p, struct exchange *x, tstamp now)
 {
 	struct dgram *d = x->down;
 
-	if (!d || x->client_at != TSTAMP_NEVER || !may_amplify(p, x, d->len, now))
+	if (!exchange_is_held(x) || !may_amplify(p, x, d->len, now))
 		return false;
 	x->down = NULL;
 	p->holding--;
@@ -374,7 +367,7 @@ bool reply_acknowledged(struct proxy *p, struct exchange *x, tstamp now)
 		return false;
 	x->unacknowledged = false;
 	x->listening |= guard_heard(p->guard, &x->client.remote, now);
-	if (x->client_at != TSTAMP_NEVER)
+	if (exchange_awaits_ack(x))
 		reply_discard(p, x);
 	exchange_arm(&p->exchanges, x);
 	reply_release(p, x, now); /* what came meanwhile */
@@ -385,7 +378,7 @@ bool reply_retransmit(struct proxy *p, struct exchange *x, tstamp now)
 {
 	uint64_t timeout;
 
-	if (!x->down || !retransmit_next(&x->down_timer, &client_params, &timeout))
+	if (!x->down || !retransmit_next(&x->down_timer, &retransmit_defaults, &timeout))
 		return false;
 	x->client_at = tstamp_add(now, timeout);
 	exchange_arm(&p->exchanges, x);

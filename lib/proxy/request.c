@@ -12,20 +12,6 @@
 #define FORMAT_EDHOC     64
 #define FORMAT_CID_EDHOC 65
 
-/*
- * A duplicate has the same token, too: otherwise who forges a client's address could use up its next Message IDs, and a client that
- * restarted would be given the answers to its former self.
- */
-static uint64_t dedup_key(uint64_t flow, const struct path *from, const struct msg *m)
-{
-	uint64_t h = (flow ^ ((uint64_t)m->mid << 16 | from->local.port)) * 0x9e3779b97f4a7c15ULL;
-
-	for (size_t i = 0; i < m->token.len; i++)
-		h = (h ^ m->token.ptr[i]) * 0x100000001b3ULL;
-	h ^= h >> 29;
-	return h ? h : 1;
-}
-
 /* Each copy of a request may ask for three times its size again while its address is unproven (I3). */
 static bool may_repeat(const struct proxy *p, const struct request *rq, size_t answer, tstamp now)
 {
@@ -56,7 +42,7 @@ static bool absorb_duplicate(struct proxy *p, const struct request *rq, tstamp n
 	x->bytes_in += (uint32_t)rq->datagram.len + PROXY_FRAME;
 	if (x->acked)
 		reply_acknowledge(p, x);
-	else if (x->down && x->client_at == TSTAMP_NEVER)
+	else if (exchange_is_held(x))
 		reply_ask(p, x, now);
 	if (reply_release(p, x, now))
 		ending_drop(p, x, OUTCOME_NEUTRAL, now);
@@ -158,7 +144,6 @@ static void fill(struct exchange *x, const struct request *rq, const struct verd
 	x->unscheduled = v->unscheduled;
 	x->proven = v->proven;
 	x->has_oscore = rq->facts.has_oscore;
-	x->has_echo = rq->facts.echo.ptr != NULL;
 	x->no_response = rq->view.silent_ok;
 	x->observe = rq->view.observe;
 	x->opened = now;
@@ -237,14 +222,18 @@ static struct exchange *open_exchange(struct proxy *p, const struct request *rq,
 
 static void remember(struct proxy *p, const struct request *rq, struct exchange *x, tstamp now)
 {
-	const struct retransmit_params defaults = { .ack_timeout = 2 * TSTAMP_S, .max_retransmit = 4 };
-
-	uint64_t lifetime = x->client_type == MSG_CON ? retransmit_exchange_lifetime(&defaults)
-						      : retransmit_non_lifetime(&defaults);
+	uint64_t lifetime = x->client_type == MSG_CON ? retransmit_exchange_lifetime(&retransmit_defaults)
+						      : retransmit_non_lifetime(&retransmit_defaults);
 
 	dedup_open(p->dedup, rq->dedup, exchange_ref(&p->exchanges, x), tstamp_add(now, lifetime));
 	if (x->client_type == MSG_CON && x->proven)
 		x->ack_at = tstamp_add(now, PROXY_ACK_DELAY);
+}
+
+void request_launch(struct proxy *p, struct exchange *x, tstamp now)
+{
+	if (!upstream_submit(p, x, now))
+		ending_unavailable(p, x, FAULT_NO_ROOM, now);
 }
 
 static void forward(struct proxy *p, const struct request *rq, const struct verdict *v, tstamp now)
@@ -254,8 +243,7 @@ static void forward(struct proxy *p, const struct request *rq, const struct verd
 	if (!x)
 		return;
 	remember(p, rq, x, now);
-	if (!upstream_submit(p, x, now))
-		ending_unavailable(p, x, FAULT_NO_ROOM, now);
+	request_launch(p, x, now);
 }
 
 static void queue(struct proxy *p, const struct request *rq, const struct verdict *v, tstamp now)
@@ -387,7 +375,7 @@ void request_prepare(struct proxy *p, struct request *rq, const struct path *fro
 	rq->datagram = datagram;
 	rq->listen = core_listen(p, &from->local);
 	rq->flow = guard_flow(p->guard, &from->remote);
-	rq->dedup = dedup_key(rq->flow, from, m);
+	rq->dedup = dedup_key(rq->flow ^ from->local.port, m->mid, m->token);
 	rq->reply = (struct reply_to){ from, m, rq->flow };
 	dedup_prefetch(p->dedup, rq->dedup);
 	classify_request(&rq->view, m);
@@ -415,10 +403,4 @@ void request_handle(struct proxy *p, struct request *rq, tstamp now)
 	if (p->cfg.policy.dry_run)
 		v = spared(v);
 	act(p, rq, &v, now);
-}
-
-void request_launch(struct proxy *p, struct exchange *x, tstamp now)
-{
-	if (!upstream_submit(p, x, now))
-		ending_unavailable(p, x, FAULT_NO_ROOM, now);
 }

@@ -42,22 +42,17 @@ static struct exchange *match(const struct proxy *p, uint8_t server, const struc
 	return x && x->state >= EXCHANGE_SENT && x->state != EXCHANGE_ANSWERED ? x : NULL;
 }
 
-/* With the token: a device that restarted may count its Message IDs from the beginning. */
-static uint64_t dedup_key(uint8_t server, enum path_channel channel, const struct msg *m)
+/* In the place of a keyed hash: servers and channels are ours to number. */
+static uint64_t speaker(uint8_t server, enum path_channel channel)
 {
-	uint64_t h = 0x10000ULL * (CHANNELS * server + channel) + m->mid + 1;
-
-	for (size_t i = 0; i < m->token.len; i++)
-		h = (h ^ m->token.ptr[i]) * 0x100000001b3ULL;
-	h *= 0x9e3779b97f4a7c15ULL;
-	return h ? h : 1;
+	return 1ULL << 40 | (uint64_t)server << 8 | channel;
 }
 
 /* Acknowledges a CON of the device. False: seen before, and acknowledged again. */
 static bool acknowledge(struct proxy *p, uint8_t server, enum path_channel channel, const struct msg *m, tstamp now)
 {
 	const struct retransmit_params *params = &core_link(p, server)->retransmit;
-	uint64_t key = dedup_key(server, channel, m);
+	uint64_t key = dedup_key(speaker(server, channel), m->mid, m->token);
 	struct bytes reply;
 	uint32_t ref;
 
@@ -68,25 +63,19 @@ static bool acknowledge(struct proxy *p, uint8_t server, enum path_channel chann
 	return true;
 }
 
-static bool is_held(const struct exchange *x)
-{
-	return x->down && x->client_at == TSTAMP_NEVER;
-}
-
 /* When an observation ends by itself: the last word soon, one whose client proves nothing soon, too. */
 static void set_end(struct proxy *p, struct exchange *x, bool last, bool was_held, tstamp now)
 {
-	if (last || (is_held(x) && !was_held))
+	if (last || (exchange_is_held(x) && !was_held))
 		x->device_at = tstamp_add(now, PROXY_PATIENCE);
-	else if (!is_held(x))
+	else if (!exchange_is_held(x))
 		x->device_at = tstamp_add(now, PROXY_OBSERVATION);
 	exchange_arm(&p->exchanges, x);
 }
 
 static void settle_first(struct proxy *p, struct exchange *x, const struct msg *m, bool observing, tstamp now)
 {
-	struct request_kind kind = { x->has_oscore, x->has_echo };
-	bool accepted = guard_report(p->guard, x->ticket, classify_response(m, kind), now);
+	bool accepted = guard_report(p->guard, x->ticket, classify_response(m, x->has_oscore), now);
 
 	/* who holds the key asked for it: one answer per Partial IV may go there */
 	x->proven |= accepted;
@@ -107,7 +96,7 @@ static void settle_first(struct proxy *p, struct exchange *x, const struct msg *
 
 static void notify(struct proxy *p, struct exchange *x, const struct msg *m, bool observing, tstamp now)
 {
-	bool last = !observing || MSG_CLASS(m->code) != 2, was_held = is_held(x);
+	bool last = !observing || MSG_CLASS(m->code) != 2, was_held = exchange_is_held(x);
 
 	x->proven = false; /* a registration proves one answer, not a stream of them */
 	reply_forward(p, x, m, m->type == MSG_CON, now);
@@ -134,7 +123,8 @@ static void unmatched(struct proxy *p, uint8_t server, enum path_channel channel
 	}
 	core_count(p, FAULT_UNASKED);
 	/* "acknowledge each duplicate copy of a Confirmable message using the same Acknowledgement" (RFC 7252 §4.2) */
-	if (m->type == MSG_CON && dedup_find(p->dedup, dedup_key(server, channel, m), now, &ref, &reply) != DEDUP_NEW)
+	if (m->type == MSG_CON &&
+	    dedup_find(p->dedup, dedup_key(speaker(server, channel), m->mid, m->token), now, &ref, &reply) != DEDUP_NEW)
 		upstream_empty(p, server, channel, MSG_ACK, m->mid, now);
 	else if (m->type == MSG_CON || (m->type == MSG_NON && observing)) /* ends an observation nobody wants */
 		upstream_empty(p, server, channel, MSG_RESET, m->mid, now);

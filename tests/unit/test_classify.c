@@ -36,7 +36,7 @@ static enum guard_outcome outcome_of(struct bytes request, struct bytes response
 	assert_int_equal(msg_parse(&r, response), MSG_OK);
 	if (r.code == MSG_EMPTY) /* RST, or an ACK that only says wait */
 		return OUTCOME_NEUTRAL;
-	return classify_response(&r, (struct request_kind){ v.oscore.ptr != NULL, v.echo.ptr != NULL });
+	return classify_response(&r, v.oscore.ptr != NULL);
 }
 
 /* Whether it earns credit at a guard that books it: a relation comes into being, or its number is

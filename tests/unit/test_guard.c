@@ -136,7 +136,7 @@ static enum guard_outcome step_outcome(const char *step)
 	if (!b.ptr)
 		return OUTCOME_SILENT;
 	assert_int_equal(msg_parse(&m, b), MSG_OK);
-	return classify_response(&m, (struct request_kind){ .has_oscore = true });
+	return classify_response(&m, true);
 }
 
 /* Position of sequences[id].steps[n]. */
