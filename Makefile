@@ -15,14 +15,15 @@ CC       ?= gcc
 VERSION  := 0.1.0
 GIT      := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 
-PKGS_LIB    := libcoap-3-notls
-PKGS_DAEMON := libuv inih libcrypto
+PKGS_LIB    := libcoap-3-notls libcrypto libcbor
+PKGS_DAEMON := libuv inih
 PKG          = pkg-config
 
 WARN   := -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes -Wcast-qual -Wvla -Werror
 HARDEN := -O2 -g -fPIE -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=2 -Wformat -Werror=format-security -fno-strict-aliasing
 LINKED := -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed
-ASAN   := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+# AEAD_WITNESS: a nonce used twice aborts.
+ASAN   := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DAEAD_WITNESS
 
 CFLAGS  ?= $(HARDEN)
 LDFLAGS ?= $(LINKED)
@@ -35,18 +36,22 @@ LIB := \
 	lib/base/addr.c lib/base/bucket.c lib/base/dgram.c lib/base/heap.c lib/base/memory.c lib/base/siphash.c \
 	lib/coap/dedup.c lib/coap/mid.c lib/coap/msg.c lib/coap/msgbuf.c lib/coap/option.c lib/coap/retransmit.c \
 	lib/coap/uri.c \
+	lib/crypto/aead.c lib/crypto/hkdf.c lib/crypto/secret.c \
 	lib/guard/budget.c lib/guard/echo.c lib/guard/guard.c lib/guard/guard_view.c lib/guard/identity.c lib/guard/inflight.c \
-	lib/guard/judge.c lib/guard/linksched.c lib/guard/newcomers.c lib/guard/ping.c lib/guard/ratelimit.c \
+	lib/guard/judge.c lib/guard/linksched.c lib/guard/newcomers.c lib/guard/peers.c lib/guard/ping.c lib/guard/ratelimit.c \
 	lib/guard/reach.c lib/guard/relation.c lib/guard/replies.c lib/guard/reputation.c lib/guard/seqtrack.c lib/guard/settle.c \
 	lib/guard/standing.c lib/guard/verdict.c \
-	lib/proxy/classify.c lib/proxy/core.c lib/proxy/ending.c lib/proxy/exchange.c lib/proxy/fault.c \
-	lib/proxy/proxy.c lib/proxy/reply.c lib/proxy/request.c lib/proxy/response.c lib/proxy/snapshot.c \
+	lib/oscore/oscore.c lib/oscore/oscore_aad.c lib/oscore/oscore_class.c lib/oscore/oscore_context.c \
+	lib/oscore/oscore_option.c lib/oscore/oscore_setup.c lib/oscore/oscore_store.c lib/oscore/replay.c \
+	lib/proxy/classify.c lib/proxy/core.c lib/proxy/ending.c lib/proxy/exchange.c lib/proxy/fault.c lib/proxy/holds.c \
+	lib/proxy/layers.c lib/proxy/opening.c lib/proxy/proxy.c lib/proxy/proxy_context.c lib/proxy/reply.c lib/proxy/request.c lib/proxy/response.c lib/proxy/snapshot.c lib/proxy/snapshot_contexts.c \
 	lib/proxy/target.c lib/proxy/upstream.c
 
 DAEMON := \
-	daemon/answer.c daemon/command.c daemon/completion.c daemon/config.c daemon/config_errors.c daemon/control.c daemon/daemon.c \
-	daemon/digest.c daemon/draft.c daemon/entropy.c daemon/log.c daemon/loop.c daemon/metrics.c daemon/rules.c daemon/schema.c \
-	daemon/sockaddr.c daemon/systemd.c daemon/tracer.c daemon/udp.c daemon/udp_places.c \
+	daemon/answer.c daemon/command.c daemon/completion.c daemon/config.c daemon/config_errors.c daemon/context_key.c \
+	daemon/contexts.c daemon/control.c daemon/daemon.c \
+	daemon/digest.c daemon/draft.c daemon/entropy.c daemon/log.c daemon/loop.c daemon/metrics.c daemon/renewal.c daemon/rules.c daemon/schema.c \
+	daemon/secrets.c daemon/sockaddr.c daemon/statedir.c daemon/systemd.c daemon/tracer.c daemon/udp.c daemon/udp_places.c \
 	daemon/units.c daemon/value.c
 
 GUARDCTL := daemon/enquiry.c daemon/guardctl.c daemon/json.c daemon/screen.c daemon/table.c
@@ -55,10 +60,11 @@ GUARDCTL := daemon/enquiry.c daemon/guardctl.c daemon/json.c daemon/screen.c dae
 UNIT := \
 	addr bucket dgram heap siphash \
 	dedup hostile mid msg msgbuf option retransmit uri \
+	aead hkdf oscore oscore_aad oscore_class oscore_option replay \
 	charges echo linksched newcomers ping ratelimit seqtrack tally \
 	budget guard guard_view identity inflight judge reach relation replies reputation settle standing \
-	classify exchange proxy reply request response snapshot target upstream \
-	answer config digest entropy log schema sockaddr systemd table tracer units
+	classify exchange layers proxy reply request response snapshot target upstream \
+	answer config contexts digest entropy log schema secrets sockaddr statedir systemd table tracer units
 
 .DEFAULT_GOAL := all
 .PHONY: all run check quick tests-build replay replay-record attack fuzz bench lint install clean deps deps-check FORCE
@@ -93,11 +99,11 @@ $(B)/coap-guardctl: $(GUARDCTL_O)
 
 # --- tests ----------------------------------------------------------------------------------------------------------
 
-ASAN_FLAGS := CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer' LDFLAGS=
+ASAN_FLAGS := CFLAGS='$(ASAN)' LDFLAGS=
 
 TESTED_O = $(DAEMON_O) $(filter-out %/guardctl.o,$(GUARDCTL_O)) $(LIB_O)
 
-RIG_O = $(B)/tests/unit/engine.o $(B)/tests/unit/msgtext.o $(B)/tests/unit/vectors.o
+RIG_O = $(B)/tests/unit/engine.o $(B)/tests/unit/msgtext.o $(B)/tests/unit/nested.o $(B)/tests/unit/vectors.o
 
 $(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(RIG_O) $(TESTED_O)
 	@echo "  LINK  $@"
@@ -157,7 +163,7 @@ attack: deps-check
 	@BUILD=$(abspath $(B)) /usr/bin/python3 tests/integration/attack.py
 
 FUZZ_SECONDS ?= 60
-FUZZ_FLAGS   := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+FUZZ_FLAGS   := $(ASAN)
 
 $(B)/engine-fuzzer: $(FUZZ:%.c=$(B)/%.o) $(LIB_O)
 	@mkdir -p $(@D)
@@ -172,14 +178,15 @@ fuzz:
 	@$(B)/fuzz/engine-fuzzer -max_len=1200 -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(B)/fuzz/ \
 		$(B)/fuzz/corpus tests/fuzz/corpus/engine
 
-BENCH = bare device handover load yardstick
+BENCH = bare device handover load nested yardstick
 
+$(B)/bench/nested: $(LIB_O)
 $(B)/bench/load: $(addprefix $(B)/tests/bench/,asker.o drain.o wire.o)
 $(B)/bench/bare $(B)/bench/device $(B)/bench/load $(B)/bench/yardstick: $(B)/tests/bench/batch.o
 $(B)/bench/%: $(B)/tests/bench/%.o
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
-	@$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(shell $(PKG) --libs libuv)
+	@$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(shell $(PKG) --libs libuv) $(LIBS_LIB)
 
 # Ratios are printed, never asserted. BENCH_ARGS='--only refused --repeats 15', or --callgrind to count instructions.
 bench: deps-check

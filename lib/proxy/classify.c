@@ -1,7 +1,9 @@
 #include "proxy/classify.h"
 #include "coap/option.h"
+#include "oscore/oscore_option.h"
 
 #define EDHOC_CONTENT_FORMAT 64
+#define FLAG_KID_CONTEXT     0x10 /* in the first byte of the OSCORE option, whatever its layout */
 
 /* Length out of bounds or repeated: as if it were not understood (RFC 7252 §5.4.3, §5.4.5). */
 static bool is_malformed(const struct option_info *info, const struct msg_option *opt, uint16_t previous)
@@ -51,7 +53,10 @@ static void note(struct request_view *v, const struct msg_option *opt)
 		option_uint(opt->value, &v->uri_port);
 		break;
 	case OPTION_OBSERVE: note_observe(v, opt->value); break;
-	case OPTION_OSCORE: v->oscore = opt->value; break;
+	case OPTION_OSCORE:
+		v->oscore = opt->value;
+		v->unreadable = oscore_option_parse(&v->option, opt->value);
+		break;
 	case OPTION_URI_PATH: v->n_path++; break;
 	case OPTION_CONTENT_FORMAT:
 		option_uint(opt->value, &n);
@@ -94,39 +99,16 @@ void classify_request(struct request_view *v, const struct msg *m)
 		v->defect = DEFECT_BAD_OPTION;
 }
 
-enum { FLAG_PIV = 0x07, FLAG_KID = 0x08, FLAG_KID_CONTEXT = 0x10, FLAG_GROUP = 0x20, FLAGS_UNREADABLE = 0xc0 };
-
-static uint64_t big_endian(const uint8_t *p, size_t len)
+bool classify_oscore(const struct request_view *v, struct bytes *kid, struct bytes *kid_context, uint64_t *piv)
 {
-	uint64_t value = 0;
-
-	while (len--)
-		value = value << 8 | *p++;
-	return value;
-}
-
-bool classify_oscore(struct bytes value, struct bytes *kid, struct bytes *kid_context, uint64_t *piv)
-{
-	size_t at = 1, n;
-	uint8_t flags;
+	const struct oscore_option *o = &v->option;
 
 	*kid = *kid_context = bytes_of(NULL, 0);
-	if (value.len == 0)
+	if (!v->oscore.ptr || v->unreadable || !o->piv.ptr || !o->kid.ptr)
 		return false;
-	flags = value.ptr[0];
-	n = flags & FLAG_PIV;
-	/* Bit 0x80 announces a second flag byte: what follows must not be read with this layout. */
-	if (flags & FLAGS_UNREADABLE || n == 0 || n > 5 || !(flags & FLAG_KID) || value.len < at + n)
-		return false;
-	*piv = big_endian(value.ptr + at, n); /* leading zeros are not canonical, but the same number */
-	at += n;
-	if (flags & FLAG_KID_CONTEXT) {
-		if (value.len < at + 1 || value.len < at + 1U + value.ptr[at])
-			return false;
-		*kid_context = bytes_of(value.ptr + at + 1, value.ptr[at]);
-		at += 1U + value.ptr[at];
-	}
-	*kid = bytes_of(value.ptr + at, value.len - at);
+	*kid = o->kid;
+	*kid_context = o->kid_context;
+	*piv = oscore_option_number(o->piv);
 	return true;
 }
 

@@ -6,6 +6,7 @@
 #define CLASSIFY_H
 #include "coap/msg.h"
 #include "guard/guard.h"
+#include "oscore/oscore_option.h"
 
 enum request_defect {
 	DEFECT_NONE,
@@ -18,8 +19,10 @@ enum request_defect {
 struct request_view {
 	const struct msg *msg;
 	struct bytes uri_host, proxy_uri, proxy_scheme, oscore, echo;
-	uint32_t uri_port; /* 0: absent */
-	uint8_t hop_limit; /* 0: absent */
+	struct oscore_option option;         /* what is in oscore */
+	enum oscore_option_error unreadable; /* or why it is not known */
+	uint32_t uri_port;                   /* 0: absent */
+	uint8_t hop_limit;                   /* 0: absent */
 	uint16_t n_path;
 	bool has_uri_port, observe, deregister, edhoc, request_hash, follow_up, silent_ok;
 	uint16_t content_format;
@@ -28,8 +31,8 @@ struct request_view {
 
 void classify_request(struct request_view *v, const struct msg *m);
 
-/* The OSCORE option of a request (RFC 8613 §6.1). False: not readable as such; must be passed on, can't be tracked. */
-bool classify_oscore(struct bytes value, struct bytes *kid, struct bytes *kid_context, uint64_t *piv);
+/* Whose request it is, and which, by its OSCORE option (RFC 8613 §6.1). False: not readable; must be passed on, can't be tracked. */
+bool classify_oscore(const struct request_view *v, struct bytes *kid, struct bytes *kid_context, uint64_t *piv);
 
 enum guard_outcome classify_response(const struct msg *response, bool request_had_oscore);
 

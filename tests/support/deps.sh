@@ -1,7 +1,7 @@
 #!/bin/bash
 # deps.sh build|check: installs what this needs and the machine misses. Debian 12 or 13; apt, as root.
 set -eu
-packages="gcc make pkg-config libcoap3-dev libuv1-dev libinih-dev libssl-dev libcoap3-bin"
+packages="gcc make pkg-config libcoap3-dev libuv1-dev libinih-dev libssl-dev libcbor-dev libcoap3-bin"
 [ "${1:-build}" = check ] && packages="$packages libcmocka-dev python3 python3-cbor2 python3-cryptography python3-filelock
 	iproute2 procps binutils"
 # Debian 13 names the library's tools and its development files alike; what is there is not asked for again.

@@ -121,7 +121,7 @@ static struct guard_request step_request(const char *step, uint8_t wire[128])
 	assert_true(addr_parse(&rq.client, vectors_text(step, "source", source, sizeof source), 0));
 	assert_true(addr_parse(&rq.listener, "[2001:db8::53]:5683", 0));
 	rq.has_oscore = true;
-	rq.trackable = classify_oscore(v.oscore, &rq.kid, &rq.kid_context, &rq.piv);
+	rq.trackable = classify_oscore(&v, &rq.kid, &rq.kid_context, &rq.piv);
 	assert_true(rq.trackable);
 	assert_true(rq.piv == (uint64_t)vectors_number(step, "piv"));
 	return rq;
