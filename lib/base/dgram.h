@@ -16,8 +16,9 @@ struct dgram {
 	uint32_t round; /* linksched's: fair-queueing round */
 	uint32_t owner; /* the exchange it belongs to, or DGRAM_UNOWNED */
 	uint16_t len;
-	uint8_t lane; /* enum lane */
-	bool queued;  /* in a lane of a link */
+	uint8_t lane;   /* enum lane */
+	bool queued;    /* in a lane of a link */
+	uint8_t growth; /* bytes that come on top before it is sent: counted by the link already */
 	uint8_t buf[DGRAM_MAX];
 };
 

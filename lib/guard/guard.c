@@ -38,12 +38,13 @@ static struct ratelimit_config request_sketch(const struct policy *p)
 	};
 }
 
-static struct ratelimit_config guess_sketch(const struct policy *p)
+/* Of misses, so many a minute. */
+static struct ratelimit_config miss_sketch(const struct policy *p, uint32_t per_minute)
 {
 	return (struct ratelimit_config){
 		.cells = p->table_size / 4,
-		.rate = { GUARD_GUESSES, TSTAMP_MIN },
-		.burst = GUARD_GUESSES,
+		.rate = { per_minute, TSTAMP_MIN },
+		.burst = per_minute,
 		.n_levels = 1,
 		.levels = { { 64, 24, 1 } },
 	};
@@ -51,11 +52,11 @@ static struct ratelimit_config guess_sketch(const struct policy *p)
 
 size_t guard_memory(const struct policy *p, uint32_t requests)
 {
-	struct ratelimit_config a = request_sketch(p), b = guess_sketch(p);
+	struct ratelimit_config a = request_sketch(p), b = miss_sketch(p, GUARD_GUESSES);
 
 	return sizeof(struct guard) + requests * sizeof(struct guard_ticket) + reputation_memory(p->relations) +
 	       seqtrack_memory(p->contexts) + reach_memory(reach_entries(p)) + inflight_memory(requests + 1) +
-	       newcomers_memory(&newcomers_limits) + ratelimit_memory(&a) + ratelimit_memory(&b) +
+	       newcomers_memory(&newcomers_limits) + ratelimit_memory(&a) + 3 * ratelimit_memory(&b) +
 	       replies_memory(p->table_size);
 }
 
@@ -79,7 +80,8 @@ static void cost_from_policy(struct guard *g)
 struct guard *guard_create(const struct policy *policy, uint32_t requests, const uint8_t secret[32], tstamp now)
 {
 	struct guard *g = memory_create(1, sizeof *g);
-	struct ratelimit_config requests_cfg = request_sketch(policy), guesses_cfg = guess_sketch(policy);
+	struct ratelimit_config requests_cfg = request_sketch(policy), guesses_cfg = miss_sketch(policy, GUARD_GUESSES),
+				forgeries_cfg = miss_sketch(policy, GUARD_FORGERIES);
 	struct siphash_key k, echo_secret = derive(secret, 3);
 
 	if (!g)
@@ -98,8 +100,10 @@ struct guard *guard_create(const struct policy *policy, uint32_t requests, const
 	g->newcomers = newcomers_create(&newcomers_limits, &k, k.k0 ^ k.k1);
 	g->requests = ratelimit_create(&requests_cfg, &k);
 	g->guesses = ratelimit_create(&guesses_cfg, &k);
+	g->forgeries[0] = ratelimit_create(&forgeries_cfg, &k);
+	g->forgeries[1] = ratelimit_create(&forgeries_cfg, &k);
 	if (!g->reputation || !g->seqtrack || !g->reach || !g->inflight || !g->waiting || !g->newcomers ||
-	    !g->requests || !g->guesses ||
+	    !g->requests || !g->guesses || !g->forgeries[0] || !g->forgeries[1] ||
 	    !replies_init(&g->replies, policy->table_size, policy->reply_rate, policy->reply_slip, &k)) {
 		guard_free(g);
 		return NULL;
@@ -120,6 +124,8 @@ void guard_free(struct guard *g)
 		ratelimit_free(g->requests);
 		replies_free(&g->replies);
 		ratelimit_free(g->guesses);
+		ratelimit_free(g->forgeries[0]);
+		ratelimit_free(g->forgeries[1]);
 	}
 	memory_free(g);
 }
@@ -322,6 +328,42 @@ const char *guard_outcome_word(enum guard_outcome o)
 					     "neutral",  "silent",   "cancelled" };
 
 	return words[o];
+}
+
+static bool is_proven(const struct guard *g, uint64_t endpoint, tstamp now)
+{
+	return reach_find(g->reach, endpoint, g->policy.echo_validity, now).state == REACH_PROVEN;
+}
+
+bool guard_may_try(struct guard *g, const struct guard_request *rq, uint32_t peer, bool *proven, tstamp now)
+{
+	bool sure;
+
+	*proven = rq->echo.ptr && guard_echo_origin(g, rq, now) == ECHO_VALID;
+	if (*proven)
+		reach_echo(g->reach, rq->endpoint, &rq->client, now);
+	if (peers_is_home(&g->peers, peer, rq->endpoint))
+		return true;
+	/* who spoofs a prefix must not use up what its own hosts may try: those who proved themselves count apart */
+	sure = is_proven(g, rq->endpoint, now);
+	if (ratelimit_load(g->forgeries[sure], &rq->client, now) >= 1000)
+		return false;
+	return sure || peers_may_try(&g->peers, peer, now);
+}
+
+void guard_tried(struct guard *g, const struct guard_request *rq, uint32_t peer, bool authentic, tstamp now)
+{
+	if (authentic) {
+		peers_seen(&g->peers, peer, rq->endpoint);
+	} else if (!peers_is_home(&g->peers, peer, rq->endpoint)) {
+		ratelimit_charge(g->forgeries[is_proven(g, rq->endpoint, now)], &rq->client, 1, now);
+		peers_failed(&g->peers, peer, now);
+	}
+}
+
+void guard_forget_peer(struct guard *g, uint32_t peer)
+{
+	peers_forget(&g->peers, peer);
 }
 
 uint16_t guard_ping(struct guard *g, const struct addr *client, const struct addr *listener, tstamp now)

@@ -22,14 +22,16 @@ struct guard;
 /* All the guard ever learns of a request. Views are only read during the call. */
 struct guard_request {
 	struct addr client, listener;
-	uint8_t server;                /* place in the policy */
-	bool confirmable;              /* the client will send it again by itself */
-	bool has_oscore;               /* carries an OSCORE option */
-	bool trackable;                /* kid and Partial IV are readable (RFC 8613 §6.1) */
-	bool handshake;                /* EDHOC or a token: costs the device a key exchange */
-	bool follow_up;                /* asks for a later outer block (Block2, NUM > 0) of an OSCORE response */
-	bool replayable;               /* Request-Hash: anybody who saw it can send it again */
-	bool authenticated;            /* one of our own OSCORE layers came off (not built yet: always false) */
+	uint8_t server;      /* place in the policy */
+	bool confirmable;    /* the client will send it again by itself */
+	bool has_oscore;     /* carries an OSCORE option */
+	bool trackable;      /* kid and Partial IV are readable (RFC 8613 §6.1) */
+	bool handshake;      /* EDHOC or a token: costs the device a key exchange */
+	bool follow_up;      /* asks for a later outer block (Block2, NUM > 0) of an OSCORE response */
+	bool replayable;     /* Request-Hash: anybody who saw it can send it again */
+	bool authenticated;  /* one of our own OSCORE layers came off, and its context may reach this server */
+	bool layer_required; /* it is for nobody else */
+	uint32_t peer;       /* authenticated: the place of that context */
 	struct bytes kid, kid_context; /* kid_context.ptr NULL: absent, which differs from empty */
 	uint64_t piv;
 	struct bytes echo;           /* outer Echo; ptr NULL: absent */
@@ -87,6 +89,14 @@ void guard_missed(struct guard *g, const struct addr *client, tstamp now);
 uint16_t guard_ping(struct guard *g, const struct addr *client, const struct addr *listener, tstamp now);
 void guard_echo(struct guard *g, const struct addr *client, const struct addr *listener, tstamp now,
 		uint8_t out[ECHO_LEN]);
+/*
+ * Is a message that claims to come under our context `peer` worth a decryption? Of rq only client, listener, echo and endpoint
+ * count. Where the context's holder was heard of it always is; *proven: its sender proved its address in this very message.
+ */
+bool guard_may_try(struct guard *g, const struct guard_request *rq, uint32_t peer, bool *proven, tstamp now);
+/* What came of it; authentic: and fresh beyond doubt. */
+void guard_tried(struct guard *g, const struct guard_request *rq, uint32_t peer, bool authentic, tstamp now);
+void guard_forget_peer(struct guard *g, uint32_t peer); /* the context has a new key */
 /* How a value relates to this guard, without any effect. */
 enum echo_result guard_echo_origin(const struct guard *g, const struct guard_request *rq, tstamp now);
 

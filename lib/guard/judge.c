@@ -369,6 +369,25 @@ static bool is_follow_up(const struct guard *g, const struct bench *b)
 	       is_near(g, b) && !relation_doubted(b->relation, b->now) && !b->reach.wary;
 }
 
+/*
+ * Who holds a key of ours is no stranger: only his own bucket binds him here, and his share of the link (I5). What he is told goes
+ * inside his layer, and is no use to anybody else.
+ */
+static struct verdict judge_authenticated(struct guard *g, struct bench *b)
+{
+	struct verdict v = say(VERDICT_FORWARD, REASON_AUTHENTICATED, LANE_AUTHENTICATED);
+	uint64_t wait = peers_spend(&g->peers, b->rq->peer, b->rq->server, b->policy->trusted_rate, b->now);
+
+	if (wait) {
+		v = refusal(b, VERDICT_THROTTLE, REASON_RELATION_RATE, (uint32_t)(1 + wait / TSTAMP_S));
+	} else {
+		v.retransmit = true;
+		v = forward(g, b, v, false, false);
+	}
+	v.proven = true;
+	return v;
+}
+
 static struct verdict judge_exemptions(struct guard *g, struct bench *b)
 {
 	take_proof(g, b);
@@ -406,10 +425,14 @@ struct verdict judge_request(struct guard *g, const struct guard_request *rq, ts
 			   .kind = rq->handshake ? BUDGET_HANDSHAKE : BUDGET_REQUEST,
 			   .now = now };
 
+	if (!rq->authenticated && (rq->layer_required || b.policy->mode == MODE_FULL)) {
+		take_proof(g, &b);
+		return refuse(g, &b, VERDICT_REJECT, REASON_NOT_AUTHENTICATED, 0);
+	}
 	switch (b.policy->mode) {
 	case MODE_OPEN: return judge_open(g, &b);
 	case MODE_THROTTLE: return judge_throttle(g, &b);
-	case MODE_EXEMPTIONS: break;
+	default: break;
 	}
-	return judge_exemptions(g, &b);
+	return rq->authenticated ? judge_authenticated(g, &b) : judge_exemptions(g, &b);
 }

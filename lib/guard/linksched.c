@@ -64,7 +64,7 @@ static struct dgram *dgram_of(struct list *node)
 
 static uint64_t cost_of(const struct linksched *q, const struct dgram *d)
 {
-	return (uint64_t)d->len + q->overhead;
+	return (uint64_t)d->len + d->growth + q->overhead;
 }
 
 /* Rounds wrap; those in one lane lie within a queue length or so of each other. */
@@ -206,7 +206,7 @@ bool linksched_push(struct linksched *q, struct dgram *d, tstamp now, struct dgr
 	d->queued = true;
 	list_append(&l->queue, &d->link);
 	l->count++;
-	l->bytes += d->len;
+	l->bytes += d->len + d->growth;
 	return true;
 }
 
@@ -244,7 +244,7 @@ void linksched_remove(struct linksched *q, struct dgram *d)
 	list_remove(&d->link);
 	d->queued = false;
 	l->count--;
-	l->bytes -= d->len;
+	l->bytes -= d->len + d->growth;
 }
 
 struct dgram *linksched_overdue(struct linksched *q, uint64_t wait, tstamp now)

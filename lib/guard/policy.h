@@ -8,7 +8,8 @@
 #define POLICY_LINKS   16
 #define POLICY_WINDOW  64 /* Partial IVs below the highest that are remembered, at most */
 
-enum policy_mode { MODE_OPEN, MODE_THROTTLE, MODE_EXEMPTIONS };
+/* FULL: only what one of our own OSCORE contexts authenticates */
+enum policy_mode { MODE_OPEN, MODE_THROTTLE, MODE_EXEMPTIONS, MODE_FULL };
 enum policy_plain { PLAIN_THROTTLE, PLAIN_DENY, PLAIN_ALLOW };
 
 struct policy_server {

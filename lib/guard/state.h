@@ -5,6 +5,7 @@
 #include "guard/guard.h"
 #include "guard/inflight.h"
 #include "guard/newcomers.h"
+#include "guard/peers.h"
 #include "guard/ping.h"
 #include "guard/ratelimit.h"
 #include "guard/replies.h"
@@ -19,6 +20,7 @@
 #define GUARD_NEAR      4 /* Partial IVs this near the highest are the next ones */
 #define GUARD_INCIDENTS 1024
 #define GUARD_GUESSES   64 /* wrong answers to pings a prefix may give in a minute */
+#define GUARD_FORGERIES 64 /* messages under our kids a prefix may have tried in vain in a minute */
 
 enum guard_lane_budget { BUDGET_UNKNOWN, BUDGET_REACHABLE, BUDGETS };
 
@@ -45,6 +47,9 @@ struct guard {
 	struct ratelimit *requests; /* of unproven sources */
 	struct replies replies;     /* to any prefix */
 	struct ratelimit *guesses;  /* wrong answers to pings */
+	/* messages under our kids that were not authentic; [1]: of proven addresses, which others can forge no more */
+	struct ratelimit *forgeries[2];
+	struct peers peers;
 	struct guard_server_state servers[POLICY_SERVERS];
 	struct guard_ticket *waiting; /* by ref: the ticket of a queued newcomer */
 	uint32_t refs;

@@ -40,6 +40,7 @@ enum verdict_action {
 	X(OPEN, "open", "the server's mode is open")                                                                   \
 	X(SHARED, "shared", "the server's mode is throttle: one bucket for all")                                       \
 	X(AUTHENTICATED, "authenticated", "unprotected by one of our own OSCORE contexts")                             \
+	X(NOT_AUTHENTICATED, "not-authenticated", "this server wants a layer of one of our own OSCORE contexts")       \
 	X(TRUSTED, "trusted", "relation in good standing")                                                             \
 	X(TENTATIVE, "tentative", "relation the device has accepted, not often enough yet")                            \
 	X(MOVED, "moved", "known relation at a new endpoint that proved return-routability")                           \

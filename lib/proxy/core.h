@@ -6,6 +6,8 @@
 #include "coap/msgbuf.h"
 #include "guard/guard.h"
 #include "guard/linksched.h"
+#include "guard/peers.h"
+#include "oscore/oscore_store.h"
 #include "proxy/exchange.h"
 #include "proxy/fault.h"
 #include "proxy/proxy.h"
@@ -18,6 +20,7 @@
 #define PROXY_PING_GAP    (700 * TSTAMP_MS)  /* between the two pings of a proof */
 #define PROXY_HOLDS       64                 /* requests that wait for the answer to a ping */
 #define PROXY_HOLD        (3 * TSTAMP_S)     /* then the client's own retransmission has to do */
+#define PROXY_REFUSALS    256                /* remembered; a power of two */
 #define PROXY_PINGS       256                /* second pings under way */
 
 /* A datagram of a known relation that waits for the answer to a ping. */
@@ -33,6 +36,23 @@ struct proxy_ping {
 	tstamp at; /* 0: free */
 };
 
+/* Hears what a context's key makes of bytes, and says whose it is. */
+struct proxy_ear {
+	struct proxy *proxy;
+	uint8_t context;
+	struct aead_tap tap;
+};
+
+_Static_assert(PROXY_LAYERS == LAYERS_MAX, "what may be configured is what there is room for");
+_Static_assert(PROXY_CONTEXTS == PEERS_MAX, "each context has a peer");
+
+/* Who was refused for what his message is: for people who ask why. */
+struct proxy_refusal {
+	struct addr client;
+	tstamp at; /* 0: none */
+	uint8_t fault;
+};
+
 struct proxy {
 	struct proxy_config cfg;
 	struct rng *rng;
@@ -42,6 +62,12 @@ struct proxy {
 	struct exchange_table exchanges;
 	struct linksched *links[POLICY_LINKS];
 	struct mid_space mids[POLICY_SERVERS];
+	struct oscore_store *contexts; /* by the places of cfg.contexts */
+	uint8_t layers_of
+		[POLICY_SERVERS]; /* the place of the context whose layer goes on what is sent there, or PROXY_NO_CONTEXT */
+	bool has_contexts;        /* configured: we are an OSCORE endpoint */
+	char troubles[PROXY_CONTEXTS][128];
+	struct proxy_ear ears[PROXY_CONTEXTS];
 	struct list outbox; /* may go at once: towards clients, and to devices of mode open */
 	struct dgram *last; /* given out by proxy_transmit, free at the next call */
 	struct proxy_ping pings[PROXY_PINGS];
@@ -50,6 +76,8 @@ struct proxy {
 	uint16_t down_mids[1024]; /* by client flow */
 	struct proxy_tap tap;
 	uint64_t faults[FAULT_COUNT];
+	struct proxy_refusal refusals[PROXY_REFUSALS]; /* the last ones, in a ring */
+	uint32_t next_refusal;
 	uint64_t received[2], sent[2], received_bytes[2], sent_bytes[2]; /* by leg */
 	uint64_t answered[POLICY_SERVERS][3];                            /* responses to clients: 2.xx, 4.xx, 5.xx */
 	uint32_t holding; /* exchanges whose response waits for a proof */

@@ -14,6 +14,7 @@ void ending_drop(struct proxy *p, struct exchange *x, enum guard_outcome outcome
 	upstream_discard(p, x);
 	reply_discard(p, x);
 	dgram_give(&p->pool, x->long_token);
+	dgram_give(&p->pool, x->bare);
 	exchange_close(&p->exchanges, x);
 	upstream_unpark(p, flow, server, now);
 }

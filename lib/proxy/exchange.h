@@ -9,6 +9,7 @@
 #include "base/rng.h"
 #include "coap/retransmit.h"
 #include "guard/verdict.h"
+#include "proxy/layers.h"
 
 enum exchange_state {
 	EXCHANGE_FREE,
@@ -36,6 +37,9 @@ struct exchange {
 	struct dgram *up;         /* towards the device, until it acknowledged or answered */
 	struct dgram *down;       /* towards the client: held for proof, or CON not yet acknowledged */
 	struct dgram *long_token; /* a client token over EXCHANGE_INLINE bytes */
+	struct dgram *bare;       /* what went up, as it was before our layer, until the next hop answered */
+	struct layers layers;     /* ours, off the request */
+	struct layer up_layer;    /* ours, on what goes up; if has_layer */
 	struct guard_ticket ticket;
 	struct retransmit up_timer, down_timer;
 	uint32_t next_token, next_up_mid, next_flow, next_down_mid; /* chains */
@@ -52,6 +56,9 @@ struct exchange {
 	bool listening;      /* the client acknowledged our last CON: its address is its own */
 	bool observe;        /* asked for notifications */
 	bool has_oscore, no_response;
+	bool has_layer;
+	bool echoed;  /* the next hop's Echo was given back once */
+	uint8_t code; /* of the response under way to the client */
 	bool up_indexed, down_indexed;
 };
 

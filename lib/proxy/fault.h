@@ -25,7 +25,18 @@
 	X(MID_SPENT, "mid-spent", "no Message ID free towards the device: 5.03")                                       \
 	X(UNFORWARDABLE, "unforwardable", "response with an unsafe option: 5.02")                                      \
 	X(UNPROVEN, "unproven", "response too large for an unproven address: held")                                    \
-	X(CLIENT_GONE, "client-gone", "the client reset or stopped acknowledging")
+	X(CLIENT_GONE, "client-gone", "the client reset or stopped acknowledging")                                     \
+	X(NO_CONTEXT, "no-context", "OSCORE under none of our contexts, and for no server: 4.01")                      \
+	X(NOT_AUTHENTIC, "not-authentic", "under a kid of ours, but not from the holder of its key")                   \
+	X(REPLAY, "replay", "under a kid of ours, with a Partial IV seen before")                                      \
+	X(KEY_RATE, "key-rate",                                                                                        \
+	  "too many forgeries under this kid to try another before its sender proves an address")                      \
+	X(UNSYNCED, "unsynced", "the replay window was lost: asked for an Echo inside the layer")                      \
+	X(LAYERS, "layers", "more OSCORE layers than max-oscore-layers: 4.01")                                         \
+	X(UNAUTHORIZED, "unauthorized", "its context may not reach this server: 4.01")                                 \
+	X(NO_LAYER, "no-layer", "the context for the next hop cannot protect: 5.03")                                   \
+	X(UNPROTECTED, "unprotected", "response of the next hop without our layer: 5.02")                              \
+	X(UNPROTECTABLE, "unprotectable", "response that its layers cannot be put on")
 
 enum fault {
 #define X(name, word, text) FAULT_##name,

@@ -1,6 +1,9 @@
 #include "proxy/proxy.h"
+#include "proxy/proxy_context.h"
 #include "proxy/core.h"
 #include "proxy/ending.h"
+#include "proxy/holds.h"
+#include "proxy/opening.h"
 #include "proxy/reply.h"
 #include "proxy/request.h"
 #include "proxy/response.h"
@@ -10,7 +13,8 @@
 
 static uint32_t pool_size(const struct proxy_config *cfg)
 {
-	return cfg->exchanges * 2 + 512; /* one each way per exchange, and a batch of stateless replies */
+	return cfg->exchanges * 3 +
+	       512; /* each way, and as it was before our layer; and a batch of stateless replies */
 }
 
 #define DEDUP_ENTRIES 8192
@@ -19,7 +23,8 @@ static uint32_t pool_size(const struct proxy_config *cfg)
 size_t proxy_memory(const struct proxy_config *cfg)
 {
 	return sizeof(struct proxy) + guard_memory(&cfg->policy, cfg->exchanges) + exchange_memory(cfg->exchanges) +
-	       pool_size(cfg) * sizeof(struct dgram) + dedup_memory(DEDUP_ENTRIES, DEDUP_LOG);
+	       oscore_store_memory(PROXY_CONTEXTS) + pool_size(cfg) * sizeof(struct dgram) +
+	       dedup_memory(DEDUP_ENTRIES, DEDUP_LOG);
 }
 
 static bool open_links(struct proxy *p)
@@ -56,14 +61,24 @@ static void count_places(struct proxy_config *cfg)
 			cfg->places = (uint8_t)(i + 1);
 }
 
+/* By which contexts are found: nobody may aim. */
+static struct siphash_key names_key(const uint8_t secret[32])
+{
+	struct siphash_key a = siphash_key_from(secret), b = siphash_key_from(secret + 16);
+
+	return (struct siphash_key){ siphash(&a, "contexts", 8), siphash(&b, "contexts", 8) };
+}
+
 struct proxy *proxy_create(const struct proxy_config *cfg, const uint8_t secret[32], struct rng *rng, tstamp now)
 {
 	struct proxy *p = memory_create(1, sizeof *p);
+	struct siphash_key key;
 
 	if (!p)
 		return NULL;
 	p->cfg = *cfg;
 	count_places(&p->cfg);
+	proxy_context_note(p);
 	p->rng = rng;
 	p->next_ping = p->next_hold = TSTAMP_NEVER;
 	list_init(&p->outbox);
@@ -72,7 +87,9 @@ struct proxy *proxy_create(const struct proxy_config *cfg, const uint8_t secret[
 	rng->fill(rng, p->down_mids, sizeof p->down_mids);
 	p->guard = guard_create(&cfg->policy, cfg->exchanges, secret, now);
 	p->dedup = dedup_create(DEDUP_ENTRIES, DEDUP_LOG);
-	if (!p->guard || !p->dedup || !dgram_pool_init(&p->pool, pool_size(cfg)) ||
+	key = names_key(secret);
+	p->contexts = oscore_store_create(PROXY_CONTEXTS, &key);
+	if (!p->guard || !p->dedup || !p->contexts || !dgram_pool_init(&p->pool, pool_size(cfg)) ||
 	    !exchange_table_init(&p->exchanges, cfg->exchanges) || !open_links(p) || !spare_links(p)) {
 		proxy_free(p);
 		return NULL;
@@ -85,6 +102,7 @@ void proxy_free(struct proxy *p)
 	if (p) {
 		guard_free(p->guard);
 		dedup_free(p->dedup);
+		oscore_store_free(p->contexts);
 		dgram_pool_free(&p->pool);
 		exchange_table_free(&p->exchanges);
 		for (unsigned i = 0; i < POLICY_LINKS; i++)
@@ -96,6 +114,7 @@ void proxy_free(struct proxy *p)
 void proxy_tap(struct proxy *p, const struct proxy_tap *tap)
 {
 	p->tap = tap ? *tap : (struct proxy_tap){ .verdict = NULL };
+	proxy_context_listen(p);
 }
 
 /* The client proved its address: what was held for it goes out now. */
@@ -324,11 +343,11 @@ void proxy_expire(struct proxy *p, tstamp now)
 	while ((x = exchange_expired(&p->exchanges, now)))
 		exchange_timer(p, x, now);
 	reply_pings_due(p, now);
-	request_holds_due(p, now);
+	holds_due(p, now);
 	while (guard_admit(p->guard, &ref, now)) {
 		x = exchange_by_ref(&p->exchanges, ref);
 		if (x && x->state == EXCHANGE_WAITING)
-			request_launch(p, x, now);
+			opening_launch(p, x, now);
 	}
 }
 
@@ -373,9 +392,11 @@ void proxy_reconfigure(struct proxy *p, const struct proxy_config *cfg, tstamp n
 	for (uint8_t i = 0; i < p->cfg.places; i++)
 		if (p->cfg.policy.servers[i].present && !keeps_server(p, cfg, i))
 			forget_queued(p, i);
+	proxy_context_keep(p, cfg);
 	guard_retune(p->guard, &cfg->policy, now);
 	p->cfg = *cfg;
 	count_places(&p->cfg);
+	proxy_context_note(p);
 	p->cfg.exchanges = exchanges;
 	for (unsigned i = 0; i < POLICY_LINKS; i++)
 		if (cfg->links[i].name[0])

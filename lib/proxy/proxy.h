@@ -11,6 +11,7 @@
 #include "base/tstamp.h"
 #include "coap/retransmit.h"
 #include "guard/policy.h"
+#include "oscore/oscore_context.h"
 
 struct proxy;
 
@@ -18,6 +19,10 @@ struct proxy;
 #define PROXY_LISTENS   16
 #define PROXY_PATH      128
 #define PROXY_NO_SERVER 0xff
+
+#define PROXY_CONTEXTS   64 /* configured */
+#define PROXY_NO_CONTEXT 0xff
+#define PROXY_LAYERS     4 /* OSCORE layers of one message that can ever be taken off */
 
 struct proxy_listen {
 	char name[PROXY_NAME]; /* empty: place not used */
@@ -40,16 +45,33 @@ struct proxy_server {
 	char uri_path[PROXY_PATH]; /* "a/b" without outer slashes; empty: not by path */
 	char uri_host[PROXY_PATH]; /* lower case; empty: not by host */
 	bool forward;              /* may be reached by Proxy-Uri and Proxy-Scheme */
+	bool proxy; /* is a proxy, too: gets what names no other server, with Proxy-Scheme and Uri-Host as they are */
+	bool require_layer; /* what its path or host names is not for it before one of our OSCORE layers came off */
 	uint32_t observe_max;
+};
+
+/* OSCORE between the guard and one peer: a client, another guard, or a server. */
+struct proxy_context {
+	char name[PROXY_NAME]; /* empty: place not used */
+	struct oscore_setup setup;
+	uint64_t servers;     /* bit i: a request under this context may reach the server at place i */
+	uint8_t next_hop;     /* what goes to this server gets a layer of this context; PROXY_NO_SERVER: none */
+	bool refuse_unsynced; /* a lost replay window is not recovered by Echo: the context waits for a reset */
+	struct addr source;   /* the only host it is good for, which then has no other contexts; unspecified: any */
 };
 
 struct proxy_config {
 	char name[64]; /* shown in 5.08 diagnostics */
 	uint32_t max_datagram, max_options;
-	uint32_t exchanges; /* concurrent, observations included */
+	uint32_t max_layers;  /* OSCORE layers taken off one request, at most PROXY_LAYERS */
+	uint32_t hop_limit;   /* put on forwarded requests that have none (RFC 8768 §3); 0: not */
+	uint32_t ssn_reserve; /* sender sequence numbers asked for at a time */
+	bool precise_errors;  /* OSCORE errors by their own codes (RFC 8613 §8.2), else 4.01 for all that is no good */
+	uint32_t exchanges;   /* concurrent, observations included */
 	struct proxy_listen listens[PROXY_LISTENS];
 	struct proxy_link links[POLICY_LINKS];       /* by place: policy.servers[i].link */
 	struct proxy_server servers[POLICY_SERVERS]; /* by place: policy.servers[i].present */
+	struct proxy_context contexts[PROXY_CONTEXTS];
 	struct policy policy;
 	uint8_t places; /* servers stand below; proxy_create counts them, 0 is all */
 };
@@ -66,6 +88,36 @@ void proxy_free(struct proxy *p);
  * to a vanished server is answered 5.03 and forgotten.
  */
 void proxy_reconfigure(struct proxy *p, const struct proxy_config *cfg, tstamp now);
+
+/*
+ * Contexts are configured by proxy_config and put to work one by one, since their secrets come from elsewhere. One that does not
+ * work unprotects nothing, as if it were not there, and what needs its layer is answered 5.03. A reconfiguration that changes a
+ * context's setup takes it out of work.
+ */
+/* secret is only read. False: the cryptographic library failed; the context does not work. */
+bool proxy_context_install(struct proxy *p, uint8_t place, struct bytes secret, const struct oscore_state *state);
+/* A context as a trace needs it, to go on from there without its key. */
+struct proxy_context_view {
+	struct oscore_state state;
+	uint64_t limit;
+	bool pending; /* the state is loaded, but the disk has not said that it is in use */
+	uint8_t challenge[OSCORE_CHALLENGE];
+};
+bool proxy_context_view(const struct proxy *p, uint8_t place,
+			struct proxy_context_view *out); /* false: it does not work */
+/* Goes on from there, with what was recorded in the place of the key. */
+bool proxy_context_play(struct proxy *p, uint8_t place, const struct aead_player *player,
+			const struct proxy_context_view *from);
+void proxy_context_withdraw(struct proxy *p, uint8_t place);
+bool proxy_context_works(const struct proxy *p, uint8_t place);
+/* Why it does not work, or not for long: shown to people; "": all is well. Cut to 128 bytes. */
+void proxy_context_explain(struct proxy *p, uint8_t place, const char *why);
+/* The state that has to be on disk before the context may go on, or false: nothing needs to be written now. */
+bool proxy_context_wanted(const struct proxy *p, uint8_t place, struct oscore_state *out);
+/* Only when that is on disk. */
+void proxy_context_allow(struct proxy *p, uint8_t place, uint64_t next);
+/* The state for a clean end, window and all. */
+struct oscore_state proxy_context_state(const struct proxy *p, uint8_t place);
 
 /* Datagrams that came together, in order. Any n. */
 struct proxy_input {
@@ -88,6 +140,11 @@ void proxy_expire(struct proxy *p, tstamp now);
 struct proxy_tap {
 	void (*verdict)(void *arg, const struct path *from, const char *server, const char *lane, const char *action,
 			const char *reason, tstamp now);
+	/* What a context's key made of bytes: see struct aead_tap. NULL: nobody asks. */
+	void (*layer)(void *arg, const char *context, enum aead_use use, bool ok, struct bytes bytes);
+	/* A context begins to work; also each one at work when the tap is set. And: the disk allowed numbers below. May be NULL. */
+	void (*context)(void *arg, const char *context, const struct proxy_context_view *view);
+	void (*allowed)(void *arg, const char *context, uint64_t limit);
 	void *arg;
 };
 void proxy_tap(struct proxy *p, const struct proxy_tap *tap); /* NULL: off */

@@ -59,16 +59,71 @@ static struct dgram *begin(struct proxy *p, const struct reply_to *to, uint8_t c
 	return d;
 }
 
-void reply_error(struct proxy *p, const struct reply_to *to, uint8_t code)
+/*
+ * Puts the request's layers on. What a layer's holder is told is remembered: to him who asks the same again we could say only that his
+ * Partial IV was seen before.
+ */
+static bool protect(struct proxy *p, const struct reply_to *to, struct dgram *d, tstamp now)
+{
+	if (to->layers->n == 0)
+		return true;
+	if (layers_protect(to->layers, p->contexts, d) != OSCORE_OK) {
+		core_count(p, FAULT_UNPROTECTABLE);
+		return false;
+	}
+	dedup_open(p->dedup, to->dedup, EXCHANGE_NONE,
+		   tstamp_add(now, retransmit_exchange_lifetime(&retransmit_defaults)));
+	dedup_answer(p->dedup, to->dedup, dgram_bytes(d));
+	return true;
+}
+
+static void finish(struct proxy *p, const struct reply_to *to, struct dgram *d, const struct msgbuf *b, tstamp now)
+{
+	struct bytes end = msgbuf_end(b);
+
+	d->len = (uint16_t)end.len;
+	if (end.len && protect(p, to, d, now))
+		send(p, d, dgram_bytes(d));
+	else
+		dgram_give(&p->pool, d);
+}
+
+void reply_error(struct proxy *p, const struct reply_to *to, uint8_t code, tstamp now)
 {
 	struct msgbuf b;
 	struct dgram *d = begin(p, to, code, &b);
 
 	if (d)
-		send(p, d, msgbuf_end(&b));
+		finish(p, to, d, &b, now);
 }
 
-void reply_hop_limit(struct proxy *p, const struct reply_to *to)
+void reply_oscore_error(struct proxy *p, const struct reply_to *to, enum fault why, tstamp now)
+{
+	const char *text = why == FAULT_REPLAY          ? "Replay detected"
+			   : why == FAULT_NOT_AUTHENTIC ? "Decryption failed"
+							: "Security context not found";
+	struct msgbuf b;
+	struct dgram *d = begin(p, to, why == FAULT_NOT_AUTHENTIC ? MSG_BAD_REQUEST : MSG_UNAUTHORIZED, &b);
+
+	if (!d)
+		return;
+	msgbuf_option_uint(&b, OPTION_MAX_AGE, 0);
+	msgbuf_payload(&b, bytes_of(text, strlen(text)));
+	finish(p, to, d, &b, now);
+}
+
+void reply_echo(struct proxy *p, const struct reply_to *to, struct bytes echo, tstamp now)
+{
+	struct msgbuf b;
+	struct dgram *d = begin(p, to, MSG_UNAUTHORIZED, &b);
+
+	if (!d)
+		return;
+	msgbuf_option(&b, OPTION_ECHO, echo);
+	finish(p, to, d, &b, now);
+}
+
+void reply_hop_limit(struct proxy *p, const struct reply_to *to, tstamp now)
 {
 	struct msgbuf b;
 	struct dgram *d = begin(p, to, MSG_HOP_LIMIT, &b);
@@ -76,7 +131,7 @@ void reply_hop_limit(struct proxy *p, const struct reply_to *to)
 	if (!d)
 		return;
 	msgbuf_payload(&b, bytes_of(p->cfg.name, strlen(p->cfg.name))); /* names the proxy (RFC 8768 §4) */
-	send(p, d, msgbuf_end(&b));
+	finish(p, to, d, &b, now);
 }
 
 static void add_echo(struct proxy *p, const struct reply_to *to, struct msgbuf *b, tstamp now)
@@ -95,7 +150,7 @@ void reply_challenge(struct proxy *p, const struct reply_to *to, tstamp now)
 	if (!d)
 		return;
 	add_echo(p, to, &b, now);
-	send(p, d, msgbuf_end(&b));
+	finish(p, to, d, &b, now);
 }
 
 void reply_throttle(struct proxy *p, const struct reply_to *to, uint32_t max_age, bool echo, tstamp now)
@@ -108,7 +163,7 @@ void reply_throttle(struct proxy *p, const struct reply_to *to, uint32_t max_age
 	msgbuf_option_uint(&b, OPTION_MAX_AGE, max_age);
 	if (echo)
 		add_echo(p, to, &b, now);
-	send(p, d, msgbuf_end(&b));
+	finish(p, to, d, &b, now);
 }
 
 static void send_empty(struct proxy *p, const struct path *to, uint8_t type, uint16_t mid)
@@ -208,9 +263,9 @@ static void expect_ack(struct proxy *p, struct exchange *x, struct dgram *d, tst
 	send_copy(p, d);
 }
 
-static void count_answer(struct proxy *p, const struct exchange *x, uint8_t code)
+static void count_answer(struct proxy *p, const struct exchange *x)
 {
-	unsigned class = MSG_CLASS(code);
+	unsigned class = MSG_CLASS(x->code);
 
 	p->answered[x->server][class == 2 ? 0 : class == 4 ? 1 : 2]++;
 }
@@ -228,7 +283,7 @@ static void deliver(struct proxy *p, struct exchange *x, struct dgram *d, tstamp
 	}
 	x->ack_at = TSTAMP_NEVER;
 	x->bytes_out += (uint32_t)d->len + PROXY_FRAME;
-	count_answer(p, x, d->buf[1]);
+	count_answer(p, x);
 	if (is_confirmable(d))
 		expect_ack(p, x, d, now);
 	else
@@ -274,6 +329,7 @@ static void hold(struct proxy *p, struct exchange *x, struct dgram *d, tstamp no
 		reply_ask(p, x, now);
 }
 
+/* The whole plain message in d: its layers are put on, and it goes out, or waits for a proof. */
 static void deliver_or_hold(struct proxy *p, struct exchange *x, struct dgram *d, struct bytes end, tstamp now)
 {
 	bool may;
@@ -283,6 +339,12 @@ static void deliver_or_hold(struct proxy *p, struct exchange *x, struct dgram *d
 		return;
 	}
 	d->len = (uint16_t)end.len;
+	x->code = d->buf[1];
+	if (layers_protect(&x->layers, p->contexts, d) != OSCORE_OK) {
+		core_count(p, FAULT_UNPROTECTABLE);
+		dgram_give(&p->pool, d);
+		return;
+	}
 	may = may_amplify(p, x, d->len, now);
 	if (!may || is_confirmable(d) || !exchange_awaits_ack(x))
 		reply_discard(p, x);

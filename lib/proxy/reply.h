@@ -7,13 +7,18 @@
 struct reply_to {
 	const struct path *from;
 	const struct msg *msg;
-	uint64_t flow;
+	uint64_t flow, dedup;
+	struct layers *layers; /* that came off it, and go on every reply */
 };
 
-void reply_error(struct proxy *p, const struct reply_to *to, uint8_t code);
+void reply_error(struct proxy *p, const struct reply_to *to, uint8_t code, tstamp now);
+/* Of the OSCORE layer: why is one of NO_CONTEXT, NOT_AUTHENTIC, REPLAY (RFC 8613 §8.2). */
+void reply_oscore_error(struct proxy *p, const struct reply_to *to, enum fault why, tstamp now);
+/* 4.01 with this Echo, inside the layers (RFC 8613 B.1.2). */
+void reply_echo(struct proxy *p, const struct reply_to *to, struct bytes echo, tstamp now);
 void reply_challenge(struct proxy *p, const struct reply_to *to, tstamp now); /* 4.01 + Echo */
 void reply_throttle(struct proxy *p, const struct reply_to *to, uint32_t max_age, bool echo, tstamp now); /* 4.29 */
-void reply_hop_limit(struct proxy *p, const struct reply_to *to);                                         /* 5.08 */
+void reply_hop_limit(struct proxy *p, const struct reply_to *to, tstamp now);                             /* 5.08 */
 void reply_ping(struct proxy *p, const struct path *client, tstamp now);
 /* The second ping of a proof, a moment later. */
 void reply_ping_later(struct proxy *p, const struct path *client, tstamp now);

@@ -1,12 +1,8 @@
 #include "proxy/request.h"
 #include "coap/option.h"
-#include "proxy/classify.h"
 #include "proxy/ending.h"
-#include "proxy/reply.h"
-#include "proxy/target.h"
-#include "proxy/upstream.h"
-
-#define HOP_LIMIT_DEFAULT 16 /* RFC 8768 §3 */
+#include "proxy/holds.h"
+#include "proxy/opening.h"
 
 /* application/edhoc+cbor-seq and application/cid-edhoc+cbor-seq (RFC 9528 §10.9) */
 #define FORMAT_EDHOC     64
@@ -49,8 +45,11 @@ static bool absorb_duplicate(struct proxy *p, const struct request *rq, tstamp n
 	return true;
 }
 
+/* Whoever holds a key of ours is no stranger, and what he is told costs nobody else anything. */
 static bool may_answer(struct proxy *p, const struct request *rq, tstamp now)
 {
+	if (rq->layers.n)
+		return true;
 	return rq->from->remote.port >= 1024 && !rq->listen->silent &&
 	       guard_may_reply(p->guard, &rq->from->remote, now);
 }
@@ -62,19 +61,27 @@ static void tap(const struct proxy *p, const struct request *rq, const struct ve
 			       verdict_action_word(v->action), verdict_reason_word(v->reason), now);
 }
 
-static void refuse(struct proxy *p, const struct request *rq, uint8_t code, enum fault why, tstamp now)
+static void count_refusal(struct proxy *p, const struct request *rq, enum fault why, tstamp now)
 {
 	core_count(p, why);
+	p->refusals[p->next_refusal++ % PROXY_REFUSALS] =
+		(struct proxy_refusal){ .client = rq->from->remote, .at = now, .fault = (uint8_t)why };
 	if (p->tap.verdict)
 		p->tap.verdict(p->tap.arg, rq->from, "-", "-", "drop", fault_word(why), now);
+}
+
+static void refuse(struct proxy *p, const struct request *rq, uint8_t code, enum fault why, tstamp now)
+{
+	count_refusal(p, rq, why, now);
 	if (!may_answer(p, rq, now))
 		return;
 	if (code == MSG_HOP_LIMIT)
-		reply_hop_limit(p, &rq->reply);
+		reply_hop_limit(p, &rq->reply, now);
 	else
-		reply_error(p, &rq->reply, code);
+		reply_error(p, &rq->reply, code, now);
 }
 
+/* True: refused. */
 static bool is_faulty(struct proxy *p, const struct request *rq, tstamp now)
 {
 	switch (rq->view.defect) {
@@ -97,7 +104,7 @@ static bool is_handshake(const struct request *rq)
 	       (target_path_is(&rq->target, v, ".well-known/edhoc") || target_path_is(&rq->target, v, "authz-info"));
 }
 
-static void gather_facts(struct request *rq)
+static void gather_facts(const struct proxy *p, struct request *rq)
 {
 	const struct request_view *v = &rq->view;
 	struct guard_request *f = &rq->facts;
@@ -112,228 +119,14 @@ static void gather_facts(struct request *rq)
 		.replayable = v->request_hash,
 		.handshake = is_handshake(rq),
 		.endpoint = rq->flow,
+		.authenticated = rq->layers.n > 0,
+		.layer_required = p->cfg.servers[rq->target.server].require_layer,
 	};
+	if (f->authenticated)
+		f->peer = rq->layers.off[rq->layers.n - 1].context;
 	if (f->has_oscore)
-		f->trackable = classify_oscore(v->oscore, &f->kid, &f->kid_context, &f->piv);
+		f->trackable = classify_oscore(v, &f->kid, &f->kid_context, &f->piv);
 	f->follow_up = f->has_oscore && v->follow_up;
-}
-
-static bool keep_token(struct proxy *p, struct exchange *x, struct bytes token)
-{
-	x->token_len = (uint16_t)token.len;
-	if (token.len > EXCHANGE_INLINE) { /* RFC 8974 */
-		x->long_token = dgram_take(&p->pool);
-		if (!x->long_token || token.len > DGRAM_MAX) {
-			x->token_len = 0;
-			return false;
-		}
-	}
-	if (token.len)
-		memcpy(x->long_token ? x->long_token->buf : x->client_token, token.ptr, token.len);
-	return true;
-}
-
-static void fill(struct exchange *x, const struct request *rq, const struct verdict *v, tstamp now)
-{
-	x->server = rq->target.server;
-	x->client_mid = rq->msg->mid;
-	x->client_type = rq->msg->type;
-	x->lane = (uint8_t)v->lane;
-	x->ticket = v->ticket;
-	x->retransmit = v->retransmit;
-	x->unscheduled = v->unscheduled;
-	x->proven = v->proven;
-	x->has_oscore = rq->facts.has_oscore;
-	x->no_response = rq->view.silent_ok;
-	x->observe = rq->view.observe;
-	x->opened = now;
-	x->dedup = rq->dedup;
-}
-
-/* An observation of the same client under the same token: what comes now renews or ends it (RFC 7641 §3.1, §3.6). */
-static struct exchange *same_observation(const struct proxy *p, const struct exchange *x)
-{
-	for (struct exchange *y = NULL; (y = exchange_of_flow(&p->exchanges, x->flow, y));)
-		if (y != x && y->state == EXCHANGE_OBSERVING && y->server == x->server &&
-		    bytes_equal(exchange_client_token(y), exchange_client_token(x)))
-			return y;
-	return NULL;
-}
-
-static void take_over_observation(struct proxy *p, struct exchange *x, const struct request *rq, tstamp now)
-{
-	struct exchange *old = rq->view.observe || rq->view.deregister ? same_observation(p, x) : NULL;
-
-	if (!old)
-		return;
-	exchange_adopt_token(&p->exchanges, x, old);
-	ending_drop(p, old, OUTCOME_NEUTRAL, now);
-}
-
-/* Who proved nothing may take half of the places: forged registrations, which last a day, must leave some. */
-static uint32_t observers_max(const struct proxy *p, const struct exchange *x)
-{
-	uint32_t max = p->cfg.servers[x->server].observe_max;
-
-	return x->proven ? max : (max + 1) / 2;
-}
-
-static struct target_edits edits(const struct proxy *p, struct exchange *x, const struct request *rq, tstamp now)
-{
-	const struct request_view *v = &rq->view;
-	struct target_edits e = { .hop_limit = v->hop_limit ? (uint8_t)(v->hop_limit - 1) : 0 };
-
-	/* Our own Echo never leaves the guard; a foreign one may be the device's (RFC 9175 §2.3). */
-	e.drop_echo = v->echo.ptr && guard_echo_origin(p->guard, &rq->facts, now) != ECHO_FOREIGN;
-	if (v->hop_limit == 0 && (rq->target.by_proxy_uri || rq->target.by_proxy_scheme))
-		e.hop_limit = HOP_LIMIT_DEFAULT;
-	if (x->observe && p->exchanges.observing[x->server] >= observers_max(p, x)) {
-		e.drop_observe = true; /* answered, but not observed */
-		x->observe = false;
-	}
-	return e;
-}
-
-/* An exchange with its upstream message; NULL: refused already. */
-static struct exchange *open_exchange(struct proxy *p, const struct request *rq, const struct verdict *v, tstamp now)
-{
-	struct exchange *x = exchange_open(&p->exchanges, rq->from, rq->flow, p->rng);
-	bool built = false;
-	struct target_edits e;
-
-	if (x) {
-		fill(x, rq, v, now);
-		x->bytes_in = (uint32_t)rq->datagram.len + PROXY_FRAME;
-		if (keep_token(p, x, rq->msg->token)) {
-			take_over_observation(p, x, rq, now);
-			e = edits(p, x, rq, now);
-			built = upstream_build(p, x, &rq->target, &rq->view, &e);
-		}
-		if (built)
-			return x;
-		x->dedup = 0;
-		ending_drop(p, x, OUTCOME_CANCELLED, now);
-	} else {
-		guard_report(p->guard, v->ticket, OUTCOME_CANCELLED, now);
-	}
-	refuse(p, rq, MSG_UNAVAILABLE, FAULT_NO_ROOM, now);
-	return NULL;
-}
-
-static void remember(struct proxy *p, const struct request *rq, struct exchange *x, tstamp now)
-{
-	uint64_t lifetime = x->client_type == MSG_CON ? retransmit_exchange_lifetime(&retransmit_defaults)
-						      : retransmit_non_lifetime(&retransmit_defaults);
-
-	dedup_open(p->dedup, rq->dedup, exchange_ref(&p->exchanges, x), tstamp_add(now, lifetime));
-	if (x->client_type == MSG_CON && x->proven)
-		x->ack_at = tstamp_add(now, PROXY_ACK_DELAY);
-}
-
-void request_launch(struct proxy *p, struct exchange *x, tstamp now)
-{
-	if (!upstream_submit(p, x, now))
-		ending_unavailable(p, x, FAULT_NO_ROOM, now);
-}
-
-static void forward(struct proxy *p, const struct request *rq, const struct verdict *v, tstamp now)
-{
-	struct exchange *x = open_exchange(p, rq, v, now);
-
-	if (!x)
-		return;
-	remember(p, rq, x, now);
-	request_launch(p, x, now);
-}
-
-static void queue(struct proxy *p, const struct request *rq, const struct verdict *v, tstamp now)
-{
-	struct exchange *x = open_exchange(p, rq, v, now), *loser;
-	uint32_t evicted;
-
-	if (!x)
-		return;
-	remember(p, rq, x, now);
-	exchange_set_state(&p->exchanges, x, EXCHANGE_WAITING);
-	x->device_at = tstamp_add(now, PROXY_PATIENCE);
-	exchange_arm(&p->exchanges, x);
-	if (!guard_enqueue(p->guard, v, exchange_ref(&p->exchanges, x), &evicted, now)) {
-		ending_unavailable(p, x, FAULT_NO_ROOM, now);
-		return;
-	}
-	loser = exchange_by_ref(&p->exchanges, evicted);
-	if (loser)
-		ending_unavailable(p, loser, FAULT_NO_ROOM, now);
-}
-
-void request_holds_due(struct proxy *p, tstamp now)
-{
-	if (!tstamp_reached(p->next_hold, now))
-		return;
-	p->next_hold = TSTAMP_NEVER;
-	for (unsigned i = 0; i < PROXY_HOLDS; i++) {
-		struct proxy_hold *h = &p->holds[i];
-		tstamp end = tstamp_add(h->since, PROXY_HOLD);
-
-		if (h->datagram && tstamp_reached(end, now)) {
-			dgram_give(&p->pool, h->datagram);
-			h->datagram = NULL;
-		} else if (h->datagram) {
-			p->next_hold = tstamp_min(p->next_hold, end);
-		}
-	}
-}
-
-static struct proxy_hold *find_hold(struct proxy *p, uint64_t flow, tstamp now)
-{
-	struct proxy_hold *place = NULL;
-
-	request_holds_due(p, now);
-	for (unsigned i = 0; i < PROXY_HOLDS; i++) {
-		struct proxy_hold *h = &p->holds[i];
-
-		if (h->datagram && h->flow == flow)
-			return h;
-		if (!h->datagram)
-			place = h;
-	}
-	return place;
-}
-
-/* One per client; the youngest is the one to serve. No place: the client's retransmission will do. */
-static void hold(struct proxy *p, const struct request *rq, tstamp now)
-{
-	struct proxy_hold *h = find_hold(p, rq->flow, now);
-
-	if (h && !h->datagram)
-		h->datagram = dgram_take(&p->pool);
-	if (!h || !h->datagram || rq->datagram.len > DGRAM_MAX)
-		return;
-	h->flow = rq->flow;
-	h->from = *rq->from;
-	h->since = now;
-	p->next_hold = tstamp_min(p->next_hold, tstamp_add(now, PROXY_HOLD));
-	h->datagram->len = (uint16_t)rq->datagram.len;
-	memcpy(h->datagram->buf, rq->datagram.ptr, rq->datagram.len);
-}
-
-void request_resume(struct proxy *p, const struct path *from, tstamp now)
-{
-	struct proxy_hold *h = find_hold(p, guard_flow(p->guard, &from->remote), now);
-	struct dgram *d = h ? h->datagram : NULL;
-	struct request rq;
-	struct path path;
-	struct msg m;
-
-	if (!d)
-		return;
-	path = h->from;
-	h->datagram = NULL;
-	if (msg_parse(&m, dgram_bytes(d)) == MSG_OK) {
-		request_prepare(p, &rq, &path, dgram_bytes(d), &m);
-		request_handle(p, &rq, now);
-	}
-	dgram_give(&p->pool, d);
 }
 
 /* dry-run: judged and counted, then treated as if the server's mode were open, whatever the verdict. */
@@ -345,26 +138,201 @@ static struct verdict spared(struct verdict v)
 	return v;
 }
 
-static void act(struct proxy *p, struct request *rq, const struct verdict *v, tstamp now)
+static void report_opening(struct proxy *p, const struct request *rq, enum opening result, tstamp now)
+{
+	switch (result) {
+	case OPENING_DONE: break;
+	case OPENING_NO_ROOM: refuse(p, rq, MSG_UNAVAILABLE, FAULT_NO_ROOM, now); break;
+	case OPENING_NO_LAYER: refuse(p, rq, MSG_UNAVAILABLE, FAULT_NO_LAYER, now); break;
+	case OPENING_BAD_OPTION: refuse(p, rq, MSG_BAD_OPTION, FAULT_BAD_OPTION, now); break;
+	}
+}
+
+static void act(struct proxy *p, const struct request *rq, const struct verdict *v, tstamp now)
 {
 	switch (v->action) {
-	case VERDICT_FORWARD: forward(p, rq, v, now); return;
-	case VERDICT_QUEUE: queue(p, rq, v, now); return;
+	case VERDICT_FORWARD: report_opening(p, rq, opening_forward(p, rq, v, now), now); return;
+	case VERDICT_QUEUE: report_opening(p, rq, opening_queue(p, rq, v, now), now); return;
 	case VERDICT_DROP: return;
 	default: break;
 	}
-	if (rq->listen->silent)
+	if (rq->listen->silent && rq->layers.n == 0)
 		return;
 	switch (v->action) {
 	case VERDICT_PING:
 		reply_ping(p, rq->from, now);
 		if (v->hold)
-			hold(p, rq, now);
+			holds_keep(p, rq->flow, rq->from, rq->datagram, now);
 		break;
 	case VERDICT_CHALLENGE: reply_challenge(p, &rq->reply, now); break;
 	case VERDICT_THROTTLE: reply_throttle(p, &rq->reply, v->retry_after_s, !v->proven, now); break;
-	default: reply_error(p, &rq->reply, MSG_UNAUTHORIZED); break;
+	default: reply_error(p, &rq->reply, MSG_UNAUTHORIZED, now); break;
 	}
+}
+
+static void judge(struct proxy *p, const struct request *rq, tstamp now)
+{
+	struct verdict v = guard_check(p->guard, &rq->facts, now);
+
+	tap(p, rq, &v, now);
+	if (p->cfg.policy.dry_run)
+		v = spared(v);
+	act(p, rq, &v, now);
+}
+
+/* What rq->msg says, and for whom it is. */
+static void look(struct proxy *p, struct request *rq)
+{
+	classify_request(&rq->view, rq->msg);
+	if (rq->view.defect != DEFECT_NONE)
+		return;
+	rq->target = target_resolve(&p->cfg, &rq->view, rq->listen, &rq->from->local, rq->layers.n > 0);
+	if (rq->target.server != PROXY_NO_SERVER)
+		gather_facts(p, rq);
+}
+
+/* --- our own layers: the loop of draft-ietf-core-oscore-capable-proxies-07 §2.4, whose steps are numbered ---------- */
+
+/* Rooms for what is inside, and inside that; the next layer is opened into the other one. */
+struct unwrapping {
+	struct oscore_room rooms[2];
+	struct msg msgs[2];
+	enum fault fault; /* why the last layer did not come off; FAULT_COUNT: no reason */
+};
+
+/* Step 5: as far as can be seen it is for us: nothing names a server, or one that wants a layer off first. */
+static bool is_local(const struct proxy *p, const struct request *rq)
+{
+	const struct target *t = &rq->target;
+
+	if (t->server == PROXY_NO_SERVER)
+		return t->code == MSG_NOT_FOUND;
+	if (t->by_default)
+		return true;
+	return rq->layers.n == 0 &&
+	       (p->cfg.servers[t->server].require_layer || p->cfg.policy.servers[t->server].mode == MODE_FULL);
+}
+
+static bool waits_for_reset(const struct proxy *p, const struct oscore_context *c)
+{
+	return !c->synced && p->cfg.contexts[oscore_store_place(p->contexts, c)].refuse_unsynced;
+}
+
+/* Step 6: the context it claims to be under; NULL: none of ours. A combined request (RFC 9668) needs EDHOC, which is not built. */
+static struct oscore_context *claimed(struct proxy *p, const struct request *rq, struct unwrapping *u)
+{
+	const struct oscore_option *o = &rq->view.option;
+	struct oscore_context *c;
+
+	if (!rq->view.oscore.ptr || rq->view.edhoc || !is_local(p, rq) || u->fault != FAULT_COUNT)
+		return NULL;
+	if (rq->view.unreadable || o->group || !o->kid.ptr || !o->piv.ptr)
+		return NULL;
+	c = oscore_store_find(p->contexts, &rq->from->remote, o->kid, o->kid_context);
+	return c && !waits_for_reset(p, c) ? c : NULL;
+}
+
+/* A decryption is cheap, but not for everybody and for ever: who may be anybody answers a ping first. */
+static bool may_try(struct proxy *p, struct request *rq, const struct oscore_context *c, bool *proven, tstamp now)
+{
+	*proven = false;
+	if (rq->layers.n)
+		return true;
+	rq->facts.client = rq->from->remote;
+	rq->facts.listener = rq->from->local;
+	rq->facts.echo = rq->view.echo;
+	rq->facts.endpoint = rq->flow;
+	if (guard_may_try(p->guard, &rq->facts, oscore_store_place(p->contexts, c), proven, now))
+		return true;
+	count_refusal(p, rq, FAULT_KEY_RATE, now);
+	if (may_answer(p, rq, now)) {
+		reply_ping(p, rq->from, now);
+		holds_keep(p, rq->flow, rq->from, rq->datagram, now);
+	}
+	return false;
+}
+
+static void book(struct proxy *p, const struct request *rq, struct oscore_context *c, enum oscore_result r, bool proven,
+		 tstamp now)
+{
+	if (rq->layers.n || r == OSCORE_REPLAYED)
+		return;
+	/* while the window is lost, what is authentic may be old, and who sent it is anybody */
+	guard_tried(p->guard, &rq->facts, oscore_store_place(p->contexts, c), r == OSCORE_OK, now);
+	if (r == OSCORE_INVALID && proven)
+		c->counters.proven_failed++;
+}
+
+/* True: the request is now what was inside, or not ours after all (then u->fault says why). False: answered. */
+static bool unwrap_one(struct proxy *p, struct request *rq, struct unwrapping *u, struct oscore_context *c, tstamp now)
+{
+	unsigned turn = rq->layers.n & 1;
+	struct oscore_request remembered;
+	enum oscore_result r;
+	bool proven;
+
+	if (rq->layers.n >= p->cfg.max_layers) {
+		refuse(p, rq, MSG_UNAUTHORIZED, FAULT_LAYERS, now);
+		return false;
+	}
+	if (!may_try(p, rq, c, &proven, now))
+		return false;
+	r = oscore_unprotect_request(c, rq->msg, &rq->view.option, &u->rooms[turn], &u->msgs[turn], &remembered);
+	book(p, rq, c, r, proven, now);
+	if (r != OSCORE_OK && r != OSCORE_UNSYNCED) {
+		u->fault = r == OSCORE_REPLAYED ? FAULT_REPLAY : FAULT_NOT_AUTHENTIC;
+		return true;
+	}
+	layers_push(&rq->layers, p->contexts, c, &remembered);
+	rq->msg = rq->reply.msg = &u->msgs[turn];
+	if (r == OSCORE_UNSYNCED) {
+		count_refusal(p, rq, FAULT_UNSYNCED, now);
+		reply_echo(p, &rq->reply, bytes_of(c->challenge, OSCORE_CHALLENGE), now);
+		return false;
+	}
+	look(p, rq);
+	return !is_faulty(p, rq, now);
+}
+
+/* Step 5 or 6 ended: there is no server, no application, or no context. */
+static void refuse_local(struct proxy *p, const struct request *rq, const struct unwrapping *u, tstamp now)
+{
+	enum fault why = u->fault == FAULT_COUNT ? FAULT_NO_CONTEXT : u->fault;
+
+	if (!rq->view.oscore.ptr || rq->target.code != MSG_NOT_FOUND || !p->has_contexts) {
+		refuse(p, rq, rq->target.code, FAULT_NO_TARGET, now);
+	} else if (rq->view.unreadable) {
+		refuse(p, rq, MSG_BAD_OPTION, FAULT_BAD_OPTION, now);
+	} else {
+		count_refusal(p, rq, why, now);
+		if (may_answer(p, rq, now))
+			reply_oscore_error(p, &rq->reply, p->cfg.precise_errors ? why : FAULT_NO_CONTEXT, now);
+	}
+}
+
+/* Step 4: the last context that came off says whom its holder may reach. */
+static bool is_authorized(const struct proxy *p, const struct request *rq)
+{
+	const struct layers *l = &rq->layers;
+
+	return l->n == 0 || p->cfg.contexts[l->off[l->n - 1].context].servers >> rq->target.server & 1;
+}
+
+static void unwrap(struct proxy *p, struct request *rq, tstamp now)
+{
+	struct unwrapping u;
+	struct oscore_context *c;
+
+	u.fault = FAULT_COUNT;
+	while ((c = claimed(p, rq, &u)))
+		if (!unwrap_one(p, rq, &u, c, now))
+			return;
+	if (rq->target.server == PROXY_NO_SERVER)
+		refuse_local(p, rq, &u, now);
+	else if (!is_authorized(p, rq))
+		refuse(p, rq, MSG_UNAUTHORIZED, FAULT_UNAUTHORIZED, now);
+	else
+		judge(p, rq, now);
 }
 
 void request_prepare(struct proxy *p, struct request *rq, const struct path *from, struct bytes datagram,
@@ -376,31 +344,40 @@ void request_prepare(struct proxy *p, struct request *rq, const struct path *fro
 	rq->listen = core_listen(p, &from->local);
 	rq->flow = guard_flow(p->guard, &from->remote);
 	rq->dedup = dedup_key(rq->flow ^ from->local.port, m->mid, m->token);
-	rq->reply = (struct reply_to){ from, m, rq->flow };
+	rq->layers.n = 0;
+	rq->reply = (struct reply_to){ from, m, rq->flow, rq->dedup, &rq->layers };
 	dedup_prefetch(p->dedup, rq->dedup);
-	classify_request(&rq->view, m);
+	look(p, rq);
 	if (rq->view.defect != DEFECT_NONE)
 		return;
-	rq->target = target_resolve(&p->cfg, &rq->view, rq->listen, &from->local);
-	if (rq->target.server == PROXY_NO_SERVER)
-		return;
-	gather_facts(rq);
-	guard_identify(p->guard, &rq->facts);
+	if (p->has_contexts && rq->view.oscore.ptr)
+		oscore_store_prefetch(p->contexts, &from->remote, rq->view.option.kid, rq->view.option.kid_context);
+	if (rq->target.server != PROXY_NO_SERVER)
+		guard_identify(p->guard, &rq->facts);
 }
 
 void request_handle(struct proxy *p, struct request *rq, tstamp now)
 {
-	struct verdict v;
-
 	if (absorb_duplicate(p, rq, now) || is_faulty(p, rq, now))
 		return;
-	if (rq->target.server == PROXY_NO_SERVER) {
-		refuse(p, rq, rq->target.code, FAULT_NO_TARGET, now);
+	if (rq->target.server == PROXY_NO_SERVER || rq->view.oscore.ptr)
+		unwrap(p, rq, now);
+	else
+		judge(p, rq, now);
+}
+
+void request_resume(struct proxy *p, const struct path *from, tstamp now)
+{
+	struct path path;
+	struct dgram *d = holds_take(p, guard_flow(p->guard, &from->remote), &path, now);
+	struct request rq;
+	struct msg m;
+
+	if (!d)
 		return;
+	if (msg_parse(&m, dgram_bytes(d)) == MSG_OK) {
+		request_prepare(p, &rq, &path, dgram_bytes(d), &m);
+		request_handle(p, &rq, now);
 	}
-	v = guard_check(p->guard, &rq->facts, now);
-	tap(p, rq, &v, now);
-	if (p->cfg.policy.dry_run)
-		v = spared(v);
-	act(p, rq, &v, now);
+	dgram_give(&p->pool, d);
 }

@@ -18,6 +18,7 @@ struct request {
 	struct target target;
 	struct guard_request facts;
 	struct reply_to reply;
+	struct layers layers; /* ours, taken off so far */
 	struct bytes datagram;
 	uint64_t flow, dedup;
 };
@@ -28,8 +29,4 @@ void request_prepare(struct proxy *p, struct request *rq, const struct path *fro
 void request_handle(struct proxy *p, struct request *rq, tstamp now);
 /* The client answered a ping: the request that was kept for it is judged again. */
 void request_resume(struct proxy *p, const struct path *from, tstamp now);
-/* Requests kept for a client that answers no ping are given up. */
-void request_holds_due(struct proxy *p, tstamp now);
-/* A waiting newcomer whose turn has come. */
-void request_launch(struct proxy *p, struct exchange *x, tstamp now);
 #endif

@@ -1,4 +1,5 @@
 #include "proxy/response.h"
+#include "coap/option.h"
 #include "proxy/classify.h"
 #include "proxy/ending.h"
 #include "proxy/reply.h"
@@ -130,23 +131,77 @@ static void unmatched(struct proxy *p, uint8_t server, enum path_channel channel
 		upstream_empty(p, server, channel, MSG_RESET, m->mid, now);
 }
 
-static void answered(struct proxy *p, uint8_t server, enum path_channel channel, const struct msg *m, tstamp now)
+/* Whoever puts layers on a response must know each of its options (draft-ietf-core-oscore-capable-proxies-07 §2.2). */
+static bool can_carry(const struct exchange *x, const struct msg *m)
 {
-	struct exchange *x = match(p, server, m);
+	struct msg_iter it = msg_options(m);
+	struct msg_option opt;
+
+	while (x->layers.n && msg_next(&it, &opt))
+		if (!option_find(opt.number))
+			return false;
+	return true;
+}
+
+static void settle(struct proxy *p, struct exchange *x, const struct msg *m, tstamp now)
+{
 	bool observing, forwardable = classify_response_forwardable(m, &observing);
 
-	if (!x) {
-		unmatched(p, server, channel, m, observing, now);
-		return;
-	}
-	if (m->type == MSG_CON && !acknowledge(p, server, channel, m, now))
-		return;
-	if (!forwardable)
+	if (!forwardable || !can_carry(x, m))
 		ending_failed(p, x, MSG_BAD_GATEWAY, FAULT_UNFORWARDABLE, now);
 	else if (x->state == EXCHANGE_OBSERVING)
 		notify(p, x, m, observing, now);
 	else
 		settle_first(p, x, m, observing, now);
+}
+
+/* The next hop lost its window and asks whether we are of today: not the client's business (RFC 8613 B.1.2). */
+static bool repeated(struct proxy *p, struct exchange *x, const struct msg *m, tstamp now)
+{
+	struct msg_option echo;
+
+	return m->code == MSG_UNAUTHORIZED && msg_find(m, OPTION_ECHO, &echo) && upstream_repeat(p, x, echo.value, now);
+}
+
+/* Our layer comes off first. What does not bear it says nothing about the server, and is not passed on as if it did. */
+static void settle_layered(struct proxy *p, struct exchange *x, const struct msg *m, tstamp now)
+{
+	struct oscore_option option;
+	struct oscore_room room;
+	struct msg_option value;
+	struct msg inside;
+
+	if (!msg_find(m, OPTION_OSCORE, &value)) {
+		ending_failed(p, x, MSG_BAD_GATEWAY, FAULT_UNPROTECTED, now);
+		return;
+	}
+	if (oscore_option_parse(&option, value.value) != OSCORE_OPTION_OK ||
+	    layers_remove(&x->up_layer, p->contexts, m, &option, &room, &inside) != OSCORE_OK) {
+		core_count(p, FAULT_NOT_AUTHENTIC); /* as if it had never come (RFC 8613 §8.4) */
+		return;
+	}
+	if (repeated(p, x, &inside, now))
+		return;
+	dgram_give(&p->pool, x->bare);
+	x->bare = NULL;
+	settle(p, x, &inside, now);
+}
+
+static void answered(struct proxy *p, uint8_t server, enum path_channel channel, const struct msg *m, tstamp now)
+{
+	struct exchange *x = match(p, server, m);
+	struct msg_option observe;
+
+	if (!x) {
+		unmatched(p, server, channel, m, msg_find(m, OPTION_OBSERVE, &observe), now);
+		return;
+	}
+	if (m->type == MSG_CON && !acknowledge(p, server, channel, m, now))
+		return;
+	if (x->has_layer)
+		settle_layered(p, x, m, now);
+	else
+		settle(p, x, m, now);
 }
 
 void response_receive(struct proxy *p, const struct path *from, const struct msg *m, tstamp now)

@@ -1,5 +1,6 @@
 #include "proxy/snapshot.h"
 #include "proxy/core.h"
+#include "proxy/snapshot_contexts.h"
 #include <stdio.h>
 
 static struct snapshot_cell text(const char *t)
@@ -61,7 +62,7 @@ void snapshot_links(const struct proxy *p, const struct snapshot_sink *sink, tst
 
 static const char *mode_word(enum policy_mode m)
 {
-	static const char *const words[] = { "open", "throttle", "exemptions" };
+	static const char *const words[] = { "open", "throttle", "exemptions", "full" };
 
 	return words[m];
 }
@@ -243,6 +244,7 @@ void snapshot_why(const struct proxy *p, const struct addr *who, const struct sn
 	why_proof(p, who, sink, now);
 	why_servers(p, sink, now);
 	why_incidents(p, who, sink, now);
+	snapshot_contexts_why(p, who, sink, now);
 }
 
 /* --- Prometheus ------------------------------------------------------------------------------------------------ */
@@ -396,6 +398,7 @@ void snapshot_metrics(const struct proxy *p, const struct snapshot_metrics *sink
 	metrics_responses(p, sink);
 	metrics_links(p, sink, now);
 	metrics_faults(p, sink);
+	snapshot_contexts_metrics(p, sink);
 	metrics_totals(p, sink);
 	metrics_legs(p, sink);
 }

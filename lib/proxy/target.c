@@ -58,25 +58,47 @@ static bool is_own(const struct proxy_config *cfg, const struct addr *local, con
 	return false;
 }
 
-/* Forward: authority -> configured server. */
-static struct target by_authority(const struct proxy_config *cfg, const struct addr *local, struct bytes host,
-				  bool bracketed, uint16_t port, bool *own)
+/* Where and on whose behalf a target is looked for. */
+struct search {
+	const struct proxy_config *cfg;
+	const struct proxy_listen *at;
+	const struct addr *local;
+	bool authenticated;
+};
+
+static bool may_forward(const struct search *s, uint8_t server)
 {
+	return s->cfg->policy.servers[server].present && (s->cfg->servers[server].forward || s->authenticated);
+}
+
+/* What names no server of ours goes to the next proxy, if there is one. */
+static struct target by_next_proxy(const struct search *s)
+{
+	for (uint8_t i = 0; i < places(s->cfg); i++)
+		if (s->cfg->servers[i].proxy && may_forward(s, i))
+			return (struct target){ .server = i, .as_it_is = true };
+	return refuse(MSG_NO_PROXYING);
+}
+
+/* Forward: authority -> configured server. */
+static struct target by_authority(const struct search *s, struct bytes host, bool bracketed, uint16_t port, bool *own)
+{
+	const struct proxy_config *cfg = s->cfg;
 	struct addr literal;
 	bool is_literal = host_literal(host, bracketed, port, &literal);
 
-	*own = is_literal && is_own(cfg, local, &literal);
+	*own = is_literal && is_own(cfg, s->local, &literal);
 	for (uint8_t i = 0; !*own && i < places(cfg); i++) {
-		const struct proxy_server *s = &cfg->servers[i];
+		const struct proxy_server *server = &cfg->servers[i];
 
-		if (!cfg->policy.servers[i].present || !s->forward)
+		if (!may_forward(s, i))
 			continue;
-		if (is_literal && addr_equal(&literal, &s->address))
+		if (is_literal && addr_equal(&literal, &server->address))
 			return (struct target){ .server = i }; /* Uri-Host equals the destination: omitted */
-		if (!is_literal && same_host_name(host, s->uri_host) && port == s->address.port)
+		if (!is_literal && same_host_name(host, server->uri_host) && port == server->address.port)
 			return (struct target){ .server = i, .host = host };
 	}
-	return refuse(MSG_NO_PROXYING);
+	return by_next_proxy(s);
 }
 
 static uint8_t path_segments(const char *path)
@@ -133,15 +155,15 @@ static struct target by_path(const struct proxy_config *cfg, const struct reques
 }
 
 /* Reverse: by name, by path, or by the listener it came to. */
-static struct target reverse(const struct proxy_config *cfg, const struct request_view *v,
-			     const struct proxy_listen *at)
+static struct target reverse(const struct search *s, const struct request_view *v)
 {
-	struct target t = by_host(cfg, v);
+	struct target t = by_host(s->cfg, v);
+	uint8_t server = s->at->server;
 
 	if (t.server == PROXY_NO_SERVER)
-		t = by_path(cfg, v);
-	if (t.server == PROXY_NO_SERVER && at->server != PROXY_NO_SERVER && cfg->policy.servers[at->server].present)
-		t = (struct target){ .server = at->server };
+		t = by_path(s->cfg, v);
+	if (t.server == PROXY_NO_SERVER && server != PROXY_NO_SERVER && s->cfg->policy.servers[server].present)
+		t = (struct target){ .server = server, .by_default = true };
 	return t;
 }
 
@@ -166,14 +188,17 @@ static bool uri_has_prefix(struct bytes path, const char *prefix, struct bytes *
 }
 
 /* The server whose prefix the still encoded path begins with; what follows is its path. */
-static struct target by_uri_path(const struct proxy_config *cfg, struct bytes path, const struct proxy_listen *at)
+static struct target by_uri_path(const struct search *s, struct bytes path)
 {
+	const struct proxy_config *cfg = s->cfg;
 	struct target best = refuse(MSG_NOT_FOUND);
 	size_t longest = 0;
 
 	best.path = path;
-	if (at->server != PROXY_NO_SERVER && cfg->policy.servers[at->server].present)
-		best.server = at->server;
+	if (s->at->server != PROXY_NO_SERVER && cfg->policy.servers[s->at->server].present) {
+		best.server = s->at->server;
+		best.by_default = true;
+	}
 	for (uint8_t i = 0; i < places(cfg); i++) {
 		const char *prefix = cfg->servers[i].uri_path;
 		size_t n = strlen(prefix);
@@ -193,8 +218,7 @@ static bool is_coap(struct bytes scheme)
 	return same_host_name(scheme, "coap");
 }
 
-static struct target by_proxy_uri(const struct proxy_config *cfg, const struct request_view *v,
-				  const struct proxy_listen *at, const struct addr *local)
+static struct target by_proxy_uri(const struct search *s, const struct request_view *v)
 {
 	struct uri u;
 	struct target t;
@@ -206,18 +230,17 @@ static struct target by_proxy_uri(const struct proxy_config *cfg, const struct r
 	}
 	if (!is_coap(u.scheme))
 		return refuse(MSG_NO_PROXYING);
-	t = by_authority(cfg, local, u.host, u.bracketed, u.port ? u.port : DEFAULT_PORT, &own);
+	t = by_authority(s, u.host, u.bracketed, u.port ? u.port : DEFAULT_PORT, &own);
 	t.path = u.path;
 	if (own)
-		t = by_uri_path(cfg, u.path, at); /* our own authority: treated locally (RFC 7252 §5.7.2) */
+		t = by_uri_path(s, u.path); /* our own authority: treated locally (RFC 7252 §5.7.2) */
 	t.by_proxy_uri = true;
 	t.query = u.query;
 	t.has_query = u.has_query;
 	return t;
 }
 
-static struct target by_proxy_scheme(const struct proxy_config *cfg, const struct request_view *v,
-				     const struct proxy_listen *at, const struct addr *local)
+static struct target by_proxy_scheme(const struct search *s, const struct request_view *v)
 {
 	uint16_t port = v->has_uri_port ? (uint16_t)v->uri_port : DEFAULT_PORT;
 	struct target t;
@@ -227,22 +250,24 @@ static struct target by_proxy_scheme(const struct proxy_config *cfg, const struc
 		return refuse(MSG_NO_PROXYING);
 	/* Without Uri-Host the authority is the address the request came to: ours (RFC 7252 §5.10.1). */
 	if (!v->uri_host.ptr)
-		return reverse(cfg, v, at);
-	t = by_authority(cfg, local, v->uri_host, false, port, &own);
+		return reverse(s, v);
+	t = by_authority(s, v->uri_host, false, port, &own);
 	if (own)
-		t = reverse(cfg, v, at); /* our own authority: treated locally */
+		t = reverse(s, v); /* our own authority: treated locally */
 	t.by_proxy_scheme = true;
 	return t;
 }
 
 struct target target_resolve(const struct proxy_config *cfg, const struct request_view *v,
-			     const struct proxy_listen *at, const struct addr *local)
+			     const struct proxy_listen *at, const struct addr *local, bool authenticated)
 {
+	const struct search s = { cfg, at, local, authenticated };
+
 	if (v->proxy_uri.ptr)
-		return by_proxy_uri(cfg, v, at, local);
+		return by_proxy_uri(&s, v);
 	if (v->proxy_scheme.ptr)
-		return by_proxy_scheme(cfg, v, at, local);
-	return reverse(cfg, v, at);
+		return by_proxy_scheme(&s, v);
+	return reverse(&s, v);
 }
 
 /* Uri-Path and Uri-Query out of the percent-encoded URI (RFC 7252 §6.4 steps 8 and 9). */
@@ -267,6 +292,12 @@ static struct bytes uri_path(const struct target *t)
 	return t->path.len <= 1 ? bytes_of(NULL, 0) : bytes_of(t->path.ptr + 1, t->path.len - 1);
 }
 
+/* A Proxy-Uri that ends here is taken apart. */
+static bool writes_path(const struct target *t)
+{
+	return t->by_proxy_uri && !t->as_it_is;
+}
+
 /* What stands in for the options the target consumed, when their turn in the order comes. */
 struct inserts {
 	bool host, path, query, hop_limit;
@@ -282,12 +313,12 @@ static void insert_before(struct inserts *done, uint32_t number, const struct ta
 	}
 	if (!done->path && number > OPTION_URI_PATH) {
 		done->path = true;
-		if (t->by_proxy_uri)
+		if (writes_path(t))
 			write_segments(out, OPTION_URI_PATH, uri_path(t), '/');
 	}
 	if (!done->query && number > OPTION_URI_QUERY) {
 		done->query = true;
-		if (t->by_proxy_uri && t->has_query)
+		if (writes_path(t) && t->has_query)
 			write_segments(out, OPTION_URI_QUERY, t->query, '&');
 	}
 	if (!done->hop_limit && number > OPTION_HOP_LIMIT) {
@@ -304,10 +335,10 @@ static bool is_consumed(const struct target *t, const struct target_edits *e, ui
 	case OPTION_URI_HOST:
 	case OPTION_URI_PORT:
 	case OPTION_PROXY_URI:
-	case OPTION_PROXY_SCHEME:
+	case OPTION_PROXY_SCHEME: return !t->as_it_is;
 	case OPTION_HOP_LIMIT: return true;
 	case OPTION_URI_PATH:
-	case OPTION_URI_QUERY: return t->by_proxy_uri; /* Proxy-Uri overrides them (RFC 7252 §5.10.2) */
+	case OPTION_URI_QUERY: return writes_path(t); /* Proxy-Uri overrides them (RFC 7252 §5.10.2) */
 	case OPTION_ECHO: return e->drop_echo;
 	case OPTION_OBSERVE: return e->drop_observe;
 	default: return false;

@@ -1,4 +1,5 @@
 #include "proxy/upstream.h"
+#include "coap/option.h"
 
 static uint64_t exchange_lifetime(const struct proxy *p, uint8_t server)
 {
@@ -28,10 +29,43 @@ static struct dgram *blank(struct proxy *p, uint8_t server, enum path_channel ch
 	return d;
 }
 
+static struct oscore_context *layer_context(const struct proxy *p, const struct exchange *x)
+{
+	uint8_t place = p->layers_of[x->server];
+	struct oscore_context *c = place == PROXY_NO_CONTEXT ? NULL : oscore_store_at(p->contexts, place);
+
+	return c && oscore_context_works(c) ? c : NULL;
+}
+
+bool upstream_can_layer(const struct proxy *p, const struct exchange *x)
+{
+	const struct oscore_context *c = layer_context(p, x);
+
+	return c && c->next < c->limit;
+}
+
+/* A message for x's server, in its lane; x keeps it. */
+static void own(struct proxy *p, struct exchange *x, struct dgram *d, struct bytes message)
+{
+	const struct oscore_context *c = x->has_layer ? layer_context(p, x) : NULL;
+
+	d->len = (uint16_t)message.len;
+	d->growth = c ? layers_growth(c) : 0;
+	d->owner = exchange_ref(&p->exchanges, x);
+	d->lane = x->lane;
+	d->flow = x->flow;
+	x->up = d;
+}
+
+static enum path_channel channel_of(const struct exchange *x)
+{
+	return x->has_oscore || x->has_layer ? CHANNEL_OSCORE : CHANNEL_PLAIN;
+}
+
 bool upstream_build(struct proxy *p, struct exchange *x, const struct target *t, const struct request_view *v,
 		    const struct target_edits *e)
 {
-	struct dgram *d = blank(p, x->server, x->has_oscore ? CHANNEL_OSCORE : CHANNEL_PLAIN);
+	struct dgram *d = blank(p, x->server, channel_of(x));
 	struct bytes end;
 	struct msgbuf b;
 
@@ -46,12 +80,56 @@ bool upstream_build(struct proxy *p, struct exchange *x, const struct target *t,
 		dgram_give(&p->pool, d);
 		return false;
 	}
-	d->len = (uint16_t)end.len;
-	d->owner = exchange_ref(&p->exchanges, x);
-	d->lane = x->lane;
-	d->flow = x->flow;
-	x->up = d;
+	own(p, x, d, end);
 	return true;
+}
+
+/* in, with this Echo instead of any other. */
+static struct bytes with_echo(const struct dgram *bare, struct bytes echo, struct dgram *d)
+{
+	struct msg_option opt;
+	struct msg_iter it;
+	struct msgbuf b;
+	bool written = false;
+	struct msg m;
+
+	if (msg_parse(&m, dgram_bytes(bare)) != MSG_OK)
+		return bytes_of(NULL, 0);
+	msgbuf_begin(&b, d->buf, DGRAM_MAX, m.type, m.code, 0, m.token);
+	it = msg_options(&m);
+	while (msg_next(&it, &opt)) {
+		if (!written && opt.number > OPTION_ECHO) {
+			msgbuf_option(&b, OPTION_ECHO, echo);
+			written = true;
+		}
+		if (opt.number != OPTION_ECHO)
+			msgbuf_option(&b, opt.number, opt.value);
+	}
+	if (!written)
+		msgbuf_option(&b, OPTION_ECHO, echo);
+	msgbuf_payload(&b, m.payload);
+	return msgbuf_end(&b);
+}
+
+bool upstream_repeat(struct proxy *p, struct exchange *x, struct bytes echo, tstamp now)
+{
+	struct bytes message;
+	struct dgram *d;
+
+	if (x->echoed || !x->bare || !upstream_can_layer(p, x))
+		return false;
+	d = blank(p, x->server, CHANNEL_OSCORE);
+	if (!d)
+		return false;
+	message = with_echo(x->bare, echo, d);
+	if (message.len == 0) {
+		dgram_give(&p->pool, d);
+		return false;
+	}
+	x->echoed = true;
+	upstream_settled(p, x, now);
+	own(p, x, d, message);
+	return upstream_submit(p, x, now);
 }
 
 /*
@@ -115,6 +193,22 @@ bool upstream_submit(struct proxy *p, struct exchange *x, tstamp now)
 	return enter_link(p, x, now);
 }
 
+/* What goes up is kept as it was: the next hop may want it again, with an Echo inside. */
+static bool put_layer_on(struct proxy *p, struct exchange *x, struct dgram *d)
+{
+	struct oscore_context *c = layer_context(p, x);
+
+	if (!x->bare) {
+		x->bare = dgram_take(&p->pool);
+		if (!x->bare)
+			return false;
+		x->bare->len = d->len;
+		memcpy(x->bare->buf, d->buf, d->len);
+	}
+	d->growth = 0;
+	return c && layers_add(&x->up_layer, p->contexts, c, d) == OSCORE_OK;
+}
+
 bool upstream_number(struct proxy *p, struct dgram *d, tstamp now)
 {
 	struct exchange *x = exchange_by_ref(&p->exchanges, d->owner);
@@ -123,6 +217,11 @@ bool upstream_number(struct proxy *p, struct dgram *d, tstamp now)
 
 	if (!x || x->up != d || x->state != EXCHANGE_QUEUED) /* an ACK or RST, or sent before */
 		return true;
+	if (x->has_layer && !put_layer_on(p, x, d)) {
+		core_count(p, FAULT_NO_LAYER);
+		displace(p, x, now);
+		return false;
+	}
 	if (!mid_next(&p->mids[x->server], exchange_lifetime(p, x->server), now, &mid, &wait)) {
 		core_count(p, FAULT_MID_SPENT);
 		displace(p, x, now);

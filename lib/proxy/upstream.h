@@ -7,7 +7,16 @@
 /* Builds the message for x->server; x keeps it. The token is x's own. False: no room. */
 bool upstream_build(struct proxy *p, struct exchange *x, const struct target *t, const struct request_view *v,
 		    const struct target_edits *e);
-/* d is about to leave: a request gets its Message ID. False: none is free, it does not leave, its client gets 5.03. */
+/* The context for x's next hop works, and has a sequence number to go on with. */
+bool upstream_can_layer(const struct proxy *p, const struct exchange *x);
+/*
+ * The next hop wants x's request again, with this Echo inside the layer (RFC 8613 B.1.2). Once; false: it cannot be.
+ */
+bool upstream_repeat(struct proxy *p, struct exchange *x, struct bytes echo, tstamp now);
+/*
+ * d is about to leave: a request gets its Message ID, and its layer, so that Partial IVs leave in their order. False: it can have none,
+ * it does not leave, its client gets 5.03.
+ */
 bool upstream_number(struct proxy *p, struct dgram *d, tstamp now);
 /* Into the link, or parked while its client has NSTART messages outstanding. False: no room. */
 bool upstream_submit(struct proxy *p, struct exchange *x, tstamp now);

@@ -47,7 +47,8 @@ static void add_server(struct proxy_config *c, uint8_t i, const char *name, cons
 struct proxy_config engine_careful(void)
 {
 	struct proxy_config c = {
-		.name = "guard under test", .max_datagram = 1280, .max_options = 64, .exchanges = 256
+		.name = "guard under test", .max_datagram = 1280, .max_options = 64, .exchanges = 256,
+		.max_layers = 2, .hop_limit = 16, .ssn_reserve = 64
 	};
 
 	strcpy(c.listens[0].name, "front");
@@ -175,11 +176,22 @@ static void note_verdict(void *arg, const struct path *from, const char *server,
 	snprintf(e->lane, sizeof e->lane, "%s", lane);
 }
 
+static void note_layer(void *arg, const char *context, enum aead_use use, bool ok, struct bytes bytes)
+{
+	struct engine *e = arg;
+
+	(void)context;
+	(void)bytes;
+	e->seals += use == AEAD_SEAL;
+	e->opens += use == AEAD_OPEN;
+	e->failed_opens += use == AEAD_OPEN && !ok;
+}
+
 struct engine *engine_start(const struct proxy_config *cfg)
 {
 	static const uint8_t secret[32] = { 1, 2, 3 };
 	struct engine *e = calloc(1, sizeof *e);
-	struct proxy_tap tap = { note_verdict, e };
+	struct proxy_tap tap = { .verdict = note_verdict, .layer = note_layer, .arg = e };
 
 	assert_non_null(e);
 	e->rng.fill = fill;

@@ -20,7 +20,7 @@ static struct target resolve(const struct proxy_config *c, const char *options, 
 	assert_int_equal(msg_parse(m, msgtext_write(text, buf, sizeof buf)), MSG_OK);
 	classify_request(v, m);
 	assert_true(addr_parse(&at, local, 5683));
-	return target_resolve(c, v, &c->listens[0], &at);
+	return target_resolve(c, v, &c->listens[0], &at, false);
 }
 
 #define OURS "[2001:db8::53]:5683"
