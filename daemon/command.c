@@ -1,6 +1,7 @@
 #include "command.h"
 #include "daemon.h"
 #include "metrics.h"
+#include "renewal.h"
 #include "version.h"
 #include <errno.h>
 #include <string.h>
@@ -25,6 +26,7 @@ static struct snapshot_sink begin_table(struct answer *out)
 	}
 TABLE(links)
 TABLE(servers)
+TABLE(contexts)
 TABLE(clients)
 TABLE(counters)
 #undef TABLE
@@ -82,8 +84,9 @@ static const char *reload_word(const struct daemon *d)
 static void run_status(struct daemon *d, const char *argument, struct answer *out)
 {
 	static const char *const names[] = {
-		"name",    "version", "pid",      "uptime",    "config",     "reload", "reload_age", "reload_message",
-		"clients", "trace",   "received", "truncated", "overflowed", "sent",   "dropped",
+		"name",       "version",        "pid",        "uptime",   "config",           "reload",
+		"reload_age", "reload_message", "clients",    "contexts", "contexts_working", "trace",
+		"received",   "truncated",      "overflowed", "sent",     "dropped",
 	};
 	tstamp now = loop_now(d->loop);
 	tstamp reloaded = d->reload.result == RELOAD_NONE ? d->started : d->reload.at;
@@ -98,6 +101,8 @@ static void run_status(struct daemon *d, const char *argument, struct answer *ou
 		SECONDS(tstamp_since(reloaded, now)),
 		TEXT(d->reload.text),
 		COUNT(count_clients(d)),
+		COUNT(contexts_count(&d->contexts)),
+		COUNT(contexts_working(&d->contexts)),
 		TEXT(d->tracer.state),
 		COUNT(udp.received),
 		COUNT(udp.truncated),
@@ -165,6 +170,28 @@ static void run_reload(struct daemon *d, const char *argument, struct answer *ou
 		answer_print(out, "%s\n", d->errors.list[i].text);
 }
 
+/* A trace holds the contexts as they were. */
+static void renew(struct daemon *d, const char *name, struct answer *out,
+		  bool (*order)(struct contexts *x, const char *name, tstamp now, char text[CONTEXTS_TEXT]))
+{
+	char text[CONTEXTS_TEXT];
+	bool ok;
+
+	daemon_trace_off(d, "a context changed");
+	ok = order(&d->contexts, name, loop_now(d->loop), text);
+	answer_print(out, "%s%s\n", ok ? OK : "error ", text);
+}
+
+static void run_context_new(struct daemon *d, const char *argument, struct answer *out)
+{
+	renew(d, argument, out, renewal_new);
+}
+
+static void run_context_reset(struct daemon *d, const char *argument, struct answer *out)
+{
+	renew(d, argument, out, renewal_reset);
+}
+
 static void run_trace_on(struct daemon *d, const char *argument, struct answer *out)
 {
 	int error = daemon_trace(d, argument);
@@ -189,10 +216,20 @@ static const struct command {
 	bool has_argument; /* the rest of the line */
 	void (*run)(struct daemon *d, const char *argument, struct answer *out);
 } commands[] = {
-	{ "status", false, run_status },    { "links", false, run_links },         { "servers", false, run_servers },
-	{ "clients", false, run_clients },  { "counters", false, run_counters },   { "why", true, run_why },
-	{ "metrics", false, run_metrics },  { "reload", false, run_reload },       { "forget", true, run_forget },
-	{ "trace on", true, run_trace_on }, { "trace off", false, run_trace_off },
+	{ "status", false, run_status },
+	{ "links", false, run_links },
+	{ "servers", false, run_servers },
+	{ "contexts", false, run_contexts },
+	{ "context new", true, run_context_new },
+	{ "context reset", true, run_context_reset },
+	{ "clients", false, run_clients },
+	{ "counters", false, run_counters },
+	{ "why", true, run_why },
+	{ "metrics", false, run_metrics },
+	{ "reload", false, run_reload },
+	{ "forget", true, run_forget },
+	{ "trace on", true, run_trace_on },
+	{ "trace off", false, run_trace_off },
 };
 
 /* The argument, "" for a command without one, or NULL: the line is not this command. */

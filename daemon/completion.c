@@ -54,6 +54,10 @@ static void take_place(struct config *c, const struct draft_section *s, unsigned
 	switch (s->kind) {
 	case SECTION_LISTEN: memcpy(c->proxy.listens[place].name, s->name, PROXY_NAME); break;
 	case SECTION_LINK: memcpy(c->proxy.links[place].name, s->name, PROXY_NAME); break;
+	case SECTION_CONTEXT:
+		memcpy(c->proxy.contexts[place].name, s->name, PROXY_NAME);
+		snprintf(c->secret_files[place], sizeof c->secret_files[place], "keys/%s", s->name);
+		break;
 	case SECTION_SERVER:
 		memcpy(server->name, s->name, PROXY_NAME);
 		memcpy(server->uri_path, s->name, PROXY_NAME);
@@ -105,6 +109,10 @@ static void explain(struct draft *d, struct draft_section *s, const struct draft
 	else if (e->key->rule.kind == VALUE_LINK)
 		draft_complain(d, s, e->key->key, e->origin, "no section [link %s]; defined links: %s", e->value,
 			       schema_names(d->c, SECTION_LINK, names));
+	else if (e->key->rule.kind == VALUE_SERVERS)
+		draft_complain(d, s, e->key->key, e->origin,
+			       "expected names of servers, each once, got \"%s\"; defined servers: %s", e->value,
+			       schema_names(d->c, SECTION_SERVER, names));
 	else if (e->key->rule.kind == VALUE_SERVER)
 		draft_complain(d, s, e->key->key, e->origin, "no section [server %s]; defined servers: %s", e->value,
 			       schema_names(d->c, SECTION_SERVER, names));
@@ -249,6 +257,7 @@ void completion_of(struct draft *d)
 	}
 	place_sections(d, SECTION_LINK);
 	place_sections(d, SECTION_SERVER);
+	place_sections(d, SECTION_CONTEXT);
 	place_listens(d);
 	for (unsigned i = 0; i < d->n_entries; i++) {
 		if (d->entries[i].key->rule.kind != VALUE_BIND)

@@ -283,17 +283,39 @@ bool config_load(struct config *c, const struct config *previous, const char *pa
 	return errors->count == 0;
 }
 
-static void dump_key(const struct config *c, const struct schema_key *k, unsigned place, FILE *out)
+static void dump_value(const struct config *c, const struct schema_key *k, unsigned place, const char *text, FILE *out)
 {
 	struct config_origin at = c->origins[place][k - schema_keys];
-	char text[VALUE_TEXT];
-	int len = fprintf(out, "%s = %s", k->key, schema_get(k, c, place, text));
+	int len = fprintf(out, "%s = %s", k->key, text);
 
 	fprintf(out, "%*s ; ", len < 40 ? 40 - len : 0, "");
 	if (at.file)
 		fprintf(out, "%s:%u\n", c->files[at.file - 1], (unsigned)at.line);
 	else
 		fprintf(out, "default\n");
+}
+
+/* Of a list that goes on over several lines the last one is shown behind each name. */
+static void dump_servers(const struct config *c, const struct schema_key *k, unsigned place, FILE *out)
+{
+	uint64_t servers = c->proxy.contexts[place].servers;
+
+	if (!servers)
+		dump_value(c, k, place, "", out);
+	for (unsigned i = 0; i < POLICY_SERVERS; i++) {
+		if (servers >> i & 1)
+			dump_value(c, k, place, c->proxy.servers[i].name, out);
+	}
+}
+
+static void dump_key(const struct config *c, const struct schema_key *k, unsigned place, FILE *out)
+{
+	char text[VALUE_TEXT];
+
+	if (k->rule.kind == VALUE_SERVERS)
+		dump_servers(c, k, place, out);
+	else
+		dump_value(c, k, place, schema_get(k, c, place, text), out);
 }
 
 /* The addresses of one listen section are at several places, which share all other keys. */

@@ -11,13 +11,16 @@
 
 #define CONFIG_FILES     32 /* the file named and its conf.d */
 #define CONFIG_FILE_NAME 256
-#define CONFIG_KEYS      64 /* of the schema, at most */
+#define CONFIG_KEYS      96 /* of the schema, at most */
 #define CONFIG_PLACES    POLICY_SERVERS
 
 struct config {
 	struct proxy_config proxy;
 	char interfaces[PROXY_LISTENS][16]; /* by place in proxy.listens; empty: any */
 	enum log_level level;
+	char secret_files[PROXY_CONTEXTS]
+			 [128]; /* by place in proxy.contexts; what is not absolute is beside the first file */
+	char state_directory[108];
 	uint64_t memory_limit;    /* bytes; the daemon holds proxy_memory() against it */
 	char control_socket[108]; /* empty: none */
 	char control_group[32];   /* empty: the group the daemon runs in */
@@ -31,7 +34,7 @@ struct config {
 
 /*
  * Reads `path`, then conf.d/<name>.conf beside it in C-locale order, into *c. previous: the
- * configuration in use, or NULL at start. Servers, links and listening addresses keep the places
+ * configuration in use, or NULL at start. Servers, links, contexts and listening addresses keep the places
  * they have there, and a changed key that is not reloadable is an error. False: *errors says why,
  * all at once, and nothing in *c may be used.
  */

@@ -59,9 +59,11 @@ static tstamp on_settle(void *arg, tstamp now)
 {
 	struct daemon *d = arg;
 	unsigned rounds = 0;
+	tstamp contexts;
 
 	if (tstamp_reached(proxy_next_expiry(d->proxy, now), now))
 		proxy_expire(d->proxy, now);
+	contexts = contexts_settle(&d->contexts, now);
 	pump(d, now);
 	do {
 		udp_flush(d->udp);
@@ -70,7 +72,7 @@ static tstamp on_settle(void *arg, tstamp now)
 	tracer_flush(&d->tracer);
 	digest_write(&d->digest, d->proxy, &d->log, now);
 	log_expire(&d->log, now);
-	return tstamp_min(proxy_next_expiry(d->proxy, now),
+	return tstamp_min(tstamp_min(proxy_next_expiry(d->proxy, now), contexts),
 			  tstamp_min(log_next_expiry(&d->log), digest_next(&d->digest)));
 }
 
@@ -139,12 +141,15 @@ static unsigned count_servers(const struct config *c)
 
 static const char *status_line(const struct daemon *d, char *out, size_t size)
 {
-	unsigned n = count_servers(&d->config);
+	unsigned n = count_servers(&d->config), contexts = contexts_count(&d->contexts);
 
 	if (d->reload.result == RELOAD_FAILED)
 		snprintf(out, size, "reload failed, running old configuration: %s", d->reload.text);
 	else if (n == 0)
 		snprintf(out, size, "no servers configured");
+	else if (contexts > 0)
+		snprintf(out, size, "%u server%s, %u of %u context%s at work", n, n == 1 ? "" : "s",
+			 contexts_working(&d->contexts), contexts, contexts == 1 ? "" : "s");
 	else
 		snprintf(out, size, "%u server%s", n, n == 1 ? "" : "s");
 	return out;
@@ -161,12 +166,38 @@ static void on_verdict(void *arg, const struct path *from, const char *server, c
 		  reason);
 }
 
+static void on_layer(void *arg, const char *context, enum aead_use use, bool ok, struct bytes bytes)
+{
+	struct daemon *d = arg;
+
+	tracer_layer(&d->tracer, context, use, ok, bytes);
+}
+
+static void on_context(void *arg, const char *context, const struct proxy_context_view *view)
+{
+	struct daemon *d = arg;
+
+	tracer_context(&d->tracer, context, view);
+}
+
+static void on_allowed(void *arg, const char *context, uint64_t limit)
+{
+	struct daemon *d = arg;
+
+	tracer_allowed(&d->tracer, context, limit);
+}
+
 /* Only while somebody reads them: the engine is spared the calls otherwise. */
 static void watch_verdicts(struct daemon *d)
 {
-	bool wanted = tracer_on(&d->tracer) || d->log.level == LEVEL_DEBUG;
+	bool tracing = tracer_on(&d->tracer), wanted = tracing || d->log.level == LEVEL_DEBUG;
 
 	d->tap = (struct proxy_tap){ .verdict = on_verdict, .arg = d };
+	if (tracing) {
+		d->tap.layer = on_layer;
+		d->tap.context = on_context;
+		d->tap.allowed = on_allowed;
+	}
 	proxy_tap(d->proxy, wanted ? &d->tap : NULL);
 }
 
@@ -193,9 +224,11 @@ static bool load_candidate(struct daemon *d, char *text, size_t size)
 static void take_over(struct daemon *d, tstamp now)
 {
 	daemon_trace_off(d, "the configuration changed"); /* a trace holds one */
+	contexts_leave(&d->contexts, &d->candidate);
 	proxy_reconfigure(d->proxy, &d->candidate.proxy, now);
 	udp_commit(d->udp, d->candidate.proxy.max_datagram);
 	d->config = d->candidate;
+	contexts_enter(&d->contexts, now);
 	set_level(d);
 }
 
@@ -233,6 +266,7 @@ int daemon_trace(struct daemon *d, const char *path)
 	config_dump(&d->config, text);
 	error = fclose(text) == 0 ? tracer_start(&d->tracer, path, config) : -ENOMEM;
 	free(config);
+	d->tracer.now = loop_now(d->loop);
 	watch_verdicts(d);
 	return error;
 }
@@ -337,6 +371,7 @@ int daemon_open(struct daemon *d)
 	tracer_init(&d->tracer);
 	entropy_init(&d->entropy);
 	systemd_open(&d->systemd);
+	contexts_init(&d->contexts);
 	code = open_loop(d);
 	if (!code)
 		code = open_control(d);
@@ -344,6 +379,8 @@ int daemon_open(struct daemon *d)
 		code = open_sockets(d);
 	if (!code)
 		code = create_engine(d);
+	if (!code)
+		code = contexts_open(&d->contexts, d->proxy, &d->config, d->config_path, &d->log, loop_now(d->loop));
 	if (code)
 		return code;
 	watch_verdicts(d);
@@ -380,6 +417,7 @@ void daemon_close(struct daemon *d)
 	loop_free(d->loop);
 	control_free(d->control);
 	udp_free(d->udp);
+	contexts_close(&d->contexts);
 	proxy_free(d->proxy);
 	entropy_wipe(&d->entropy);
 	systemd_close(&d->systemd);

@@ -3,6 +3,7 @@
 #ifndef DAEMON_H
 #define DAEMON_H
 #include "config.h"
+#include "contexts.h"
 #include "control.h"
 #include "digest.h"
 #include "entropy.h"
@@ -29,6 +30,7 @@ struct daemon {
 	struct proxy_tap tap; /* of verdicts, for the trace and the debug log */
 	struct entropy entropy;
 	struct proxy *proxy;
+	struct contexts contexts;
 
 	tstamp started;
 	time_t started_wall; /* for people and Prometheus; decides nothing */

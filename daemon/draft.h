@@ -4,9 +4,9 @@
 #include "config.h"
 #include "schema.h"
 
-#define DRAFT_SECTIONS (POLICY_SERVERS + POLICY_LINKS + PROXY_LISTENS + SECTION_COUNT)
-#define DRAFT_ENTRIES  2048
-#define DRAFT_LINE     197 /* longest line: what inih's buffer of 200 holds beside CR, LF and NUL */
+#define DRAFT_SECTIONS (POLICY_SERVERS + POLICY_LINKS + PROXY_LISTENS + PROXY_CONTEXTS + SECTION_COUNT)
+#define DRAFT_ENTRIES  8192 /* every context may name every server on a line of its own */
+#define DRAFT_LINE     197  /* longest line: what inih's buffer of 200 holds beside CR, LF and NUL */
 
 struct draft_section {
 	enum schema_section kind;

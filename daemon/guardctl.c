@@ -25,6 +25,10 @@ static const char help[] = "Usage: coap-guardctl [-s SOCKET] [--json|--tsv] COMM
 			   "  links             the constrained links and their queues\n"
 			   "  servers           the protected servers\n"
 			   "  clients           who is known, and in which standing\n"
+			   "  contexts          the guard's own OSCORE contexts\n"
+			   "  context new NAME  begin the state of a context whose key is new\n"
+			   "  context reset NAME\n"
+			   "                    let it go on, or begin anew, after its state was lost\n"
 			   "  counters          every verdict and every refusal, counted\n"
 			   "  why ADDRESS       what the guard thinks of an address, in sentences\n"
 			   "  forget ADDRESS    drop all that is known of it\n"
@@ -132,10 +136,11 @@ static const struct command {
 	bool has_argument;
 	enum shape shape;
 } commands[] = {
-	{ "status", false, SHAPE_STATUS }, { "links", false, SHAPE_TABLE },    { "servers", false, SHAPE_TABLE },
-	{ "clients", false, SHAPE_TABLE }, { "counters", false, SHAPE_TABLE }, { "why", true, SHAPE_SENTENCES },
-	{ "metrics", false, SHAPE_TEXT },  { "reload", false, SHAPE_TEXT },    { "forget", true, SHAPE_TEXT },
-	{ "trace on", true, SHAPE_TEXT },  { "trace off", false, SHAPE_TEXT },
+	{ "status", false, SHAPE_STATUS },  { "links", false, SHAPE_TABLE },     { "servers", false, SHAPE_TABLE },
+	{ "clients", false, SHAPE_TABLE },  { "counters", false, SHAPE_TABLE },  { "why", true, SHAPE_SENTENCES },
+	{ "contexts", false, SHAPE_TABLE }, { "context new", true, SHAPE_TEXT }, { "context reset", true, SHAPE_TEXT },
+	{ "metrics", false, SHAPE_TEXT },   { "reload", false, SHAPE_TEXT },     { "forget", true, SHAPE_TEXT },
+	{ "trace on", true, SHAPE_TEXT },   { "trace off", false, SHAPE_TEXT },
 };
 
 /* NULL: the words are no command, or its argument is missing. */

@@ -63,6 +63,8 @@ static void put_daemon(struct exposition *e, const struct daemon *d)
 	put_sample(e, "coapguard_config_last_reload_successful", "gauge",
 		   "0 while the last reload failed and the old configuration runs.", "",
 		   d->reload.result != RELOAD_FAILED);
+	put_sample(e, "coapguard_state_write_errors_total", "counter",
+		   "States of OSCORE contexts that did not get to disk.", "", (double)d->contexts.write_errors);
 	put_sample(e, "process_resident_memory_bytes", "gauge", "Resident memory size in bytes.", "", resident_bytes());
 }
 

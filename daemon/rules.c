@@ -138,6 +138,136 @@ static void check_servers(struct draft *d)
 	check_twins(d);
 }
 
+static bool is_reached(const struct config *c, unsigned server)
+{
+	for (unsigned i = 0; i < PROXY_CONTEXTS; i++) {
+		if (*c->proxy.contexts[i].name && c->proxy.contexts[i].servers >> server & 1)
+			return true;
+	}
+	return false;
+}
+
+/* A context in which something is wrong may have been meant to reach it. */
+static void check_full(struct draft *d, unsigned place)
+{
+	struct draft_section *s = section_at(d, SECTION_SERVER, place);
+
+	for (unsigned i = 0; i < d->n_sections; i++) {
+		if (d->sections[i].kind == SECTION_CONTEXT && d->sections[i].spoiled)
+			return;
+	}
+	if (!s->spoiled && d->c->proxy.policy.servers[place].mode == MODE_FULL && !is_reached(d->c, place))
+		draft_complain(d, s, "mode", origin_of(d, s, "mode"),
+			       "nobody could reach it: expected a [context NAME] with \"servers = %s\"", s->name);
+}
+
+/* What names no other server can go to one only. The later one is complained of. */
+static void check_one_proxy(struct draft *d)
+{
+	const struct draft_section *first = NULL;
+
+	for (unsigned i = 0; i < d->n_sections; i++) {
+		struct draft_section *s = &d->sections[i];
+
+		if (s->kind != SECTION_SERVER || s->spoiled ||
+		    !d->c->proxy.servers[schema_place(d->c, s->kind, s->name)].proxy)
+			continue;
+		if (first)
+			draft_complain(d, s, "proxy", origin_of(d, s, "proxy"), "[server %s] is it already",
+				       first->name);
+		else
+			first = s;
+	}
+}
+
+static const struct proxy_context *context_of(const struct draft *d, const struct draft_section *s)
+{
+	return &d->c->proxy.contexts[schema_place(d->c, SECTION_CONTEXT, s->name)];
+}
+
+static bool is_same_id(const struct oscore_id *a, const struct oscore_id *b)
+{
+	return a->len == b->len && memcmp(a->at, b->at, a->len) == 0;
+}
+
+static void check_id_length(struct draft *d, struct draft_section *s, const char *key, const struct oscore_id *id)
+{
+	const struct aead_info *aead = aead_info((enum aead_algorithm)context_of(d, s)->setup.aead);
+
+	if (id->len > aead->nonce_len - 6) /* RFC 8613 §5.2 */
+		draft_complain(d, s, key, origin_of(d, s, key), "expected at most %d bytes with %s, got %d",
+			       aead->nonce_len - 6, aead->name, id->len);
+}
+
+static void check_ids(struct draft *d, struct draft_section *s)
+{
+	const struct oscore_setup *setup = &context_of(d, s)->setup;
+	static const char *const needed[] = { "sender-id", "recipient-id" };
+
+	for (unsigned i = 0; i < 2; i++) {
+		if (!draft_find(d, s, needed[i]))
+			draft_complain(d, s, needed[i], s->origin,
+				       "missing; expected a line like \"%s = 0x01\"; nothing behind the sign is "
+				       "the empty identifier",
+				       needed[i]);
+	}
+	if (s->spoiled)
+		return;
+	check_id_length(d, s, "sender-id", &setup->sender_id);
+	check_id_length(d, s, "recipient-id", &setup->recipient_id);
+	if (is_same_id(&setup->sender_id, &setup->recipient_id))
+		draft_complain(d, s, "recipient-id", origin_of(d, s, "recipient-id"),
+			       "the same as sender-id, so that both ends would use one key");
+	assert(s->spoiled || oscore_setup_is_sound(setup));
+}
+
+/* An incoming message belongs to one context, and an outgoing one gets one layer. */
+static void check_context_twin(struct draft *d, struct draft_section *s, const struct draft_section *other)
+{
+	const struct proxy_context *a = context_of(d, s), *b = context_of(d, other);
+
+	if (is_same_id(&a->setup.recipient_id, &b->setup.recipient_id) &&
+	    memcmp(&a->setup.id_context, &b->setup.id_context, sizeof a->setup.id_context) == 0 &&
+	    addr_same_host(&a->source, &b->source))
+		draft_complain(d, s, "recipient-id", origin_of(d, s, "recipient-id"),
+			       "[context %s] has it already, with the same id-context and source", b->name);
+	if (a->next_hop != PROXY_NO_SERVER && a->next_hop == b->next_hop)
+		draft_complain(d, s, "next-hop", origin_of(d, s, "next-hop"),
+			       "\"%s\" has the layer of [context %s] already", d->c->proxy.servers[a->next_hop].name,
+			       b->name);
+}
+
+static void check_state(struct draft *d, const struct draft_section *context)
+{
+	struct draft_section *s = draft_section(d, SECTION_STATE, "");
+
+	if (s && !s->spoiled && !*d->c->state_directory)
+		draft_complain(d, s, "directory", origin_of(d, s, "directory"), "empty, but [context %s] needs one",
+			       context->name);
+}
+
+static void check_contexts(struct draft *d)
+{
+	for (unsigned i = 0; i < d->n_sections; i++) {
+		struct draft_section *s = &d->sections[i];
+
+		if (s->kind != SECTION_CONTEXT)
+			continue;
+		check_state(d, s);
+		if (!s->spoiled)
+			check_ids(d, s);
+		for (unsigned j = 0; j < i && !s->spoiled; j++) {
+			if (d->sections[j].kind == SECTION_CONTEXT && !d->sections[j].spoiled)
+				check_context_twin(d, s, &d->sections[j]);
+		}
+	}
+	for (unsigned i = 0; i < POLICY_SERVERS; i++) {
+		if (d->c->proxy.policy.servers[i].present)
+			check_full(d, i);
+	}
+	check_one_proxy(d);
+}
+
 static struct config_origin bind_origin(struct draft *d, unsigned place)
 {
 	struct config_origin at = d->c->origins[place][schema_find(SECTION_LISTEN, "bind") - schema_keys];
@@ -227,6 +357,7 @@ void rules_check(struct draft *d)
 	}
 	check_servers(d);
 	check_listens(d);
+	check_contexts(d);
 	check_echo(d);
 	/* A value that is wrong left its default behind, which need not be a change. */
 	if (d->previous && d->errors->count == 0)

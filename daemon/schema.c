@@ -9,11 +9,13 @@
 #define LISTEN(m) offsetof(struct config, proxy.listens[0].m), sizeof(struct proxy_listen)
 #define LINK(m)   offsetof(struct config, proxy.links[0].m), sizeof(struct proxy_link)
 #define SERVER(m) offsetof(struct config, proxy.servers[0].m), sizeof(struct proxy_server)
+#define CTX(m)    offsetof(struct config, proxy.contexts[0].m), sizeof(struct proxy_context)
 #define POLICY(m) offsetof(struct config, proxy.policy.servers[0].m), sizeof(struct policy_server)
 #define W(m)      WIDTH(struct config, m)
 #define W_LS(m)   WIDTH(struct proxy_listen, m)
 #define W_LK(m)   WIDTH(struct proxy_link, m)
 #define W_SV(m)   WIDTH(struct proxy_server, m)
+#define W_CX(m)   WIDTH(struct proxy_context, m)
 #define W_PS(m)   WIDTH(struct policy_server, m)
 #define P         proxy.policy
 
@@ -40,6 +42,12 @@ const struct schema_key schema_keys[] = {
 	  "The guard neither starts nor reloads when its tables would take more." },
 	{ SECTION_GUARD, "dry-run", ONE(P.dry_run), { VALUE_CHOICE, W(P.dry_run), 0, 0, "no|yes" }, RELOAD, "no",
 	  "Judge and count, but forward what would have been refused." },
+	{ SECTION_GUARD, "max-oscore-layers", ONE(proxy.max_layers), { VALUE_COUNT, W(proxy.max_layers), 1, PROXY_LAYERS, NULL }, RELOAD, "2",
+	  "OSCORE layers that are taken off one request." },
+	{ SECTION_GUARD, "hop-limit", ONE(proxy.hop_limit), { VALUE_COUNT, W(proxy.hop_limit), 0, 255, NULL }, RELOAD, "16",
+	  "Hop-Limit of forwarded requests that came without one (RFC 8768); 0: they get none." },
+	{ SECTION_GUARD, "oscore-errors", ONE(proxy.precise_errors), { VALUE_CHOICE, W(proxy.precise_errors), 0, 0, "uniform|precise" }, RELOAD, "uniform",
+	  "Answers to OSCORE that is no good: always 4.01 alike, or by cause (RFC 8613 section 8.2), which tells strangers more." },
 
 	{ SECTION_LISTEN, "bind", LISTEN(bind), { VALUE_BIND, W_LS(bind), 0, 0, NULL }, RELOAD, "[::]:5683",
 	  "A local address to take requests at; may be repeated." },
@@ -83,8 +91,8 @@ const struct schema_key schema_keys[] = {
 	  "Requests with this Uri-Host go to this server; empty: not by host." },
 	{ SECTION_SERVER, "forward", SERVER(forward), { VALUE_CHOICE, W_SV(forward), 0, 0, "no|yes" }, RELOAD, "no",
 	  "May be reached by its own address, with Proxy-Uri or Proxy-Scheme." },
-	{ SECTION_SERVER, "mode", POLICY(mode), { VALUE_CHOICE, W_PS(mode), 0, 0, "open|throttle|exemptions" }, RELOAD, "exemptions",
-	  "open: forward everything; throttle: one bucket for all; exemptions: the guard proper." },
+	{ SECTION_SERVER, "mode", POLICY(mode), { VALUE_CHOICE, W_PS(mode), 0, 0, "open|throttle|exemptions|full" }, RELOAD, "exemptions",
+	  "open: forward everything; throttle: one bucket for all; exemptions: the guard proper; full: only under contexts." },
 	{ SECTION_SERVER, "unknown-rate", POLICY(unknown_rate), { VALUE_RATE, W_PS(unknown_rate), 0, 1000000, NULL }, RELOAD, "6/min",
 	  "Cost units that all strangers together may spend at this server." },
 	{ SECTION_SERVER, "unknown-budget", POLICY(unknown_budget), { VALUE_PER_DAY, W_PS(unknown_budget), 0, 1000000000, NULL }, RELOAD, "600/day",
@@ -97,6 +105,35 @@ const struct schema_key schema_keys[] = {
 	  "Requests without OSCORE: as from strangers, refused, or forwarded." },
 	{ SECTION_SERVER, "observe-max", SERVER(observe_max), { VALUE_COUNT, W_SV(observe_max), 0, 65535, NULL }, RELOAD, "16",
 	  "Observations at this server at the same time." },
+	{ SECTION_SERVER, "proxy", SERVER(proxy), { VALUE_CHOICE, W_SV(proxy), 0, 0, "no|yes" }, RELOAD, "no",
+	  "Is a proxy, too: gets what names no other server, with Proxy-Scheme and Uri-Host as they are; one server at most." },
+	{ SECTION_SERVER, "require-layer", SERVER(require_layer), { VALUE_CHOICE, W_SV(require_layer), 0, 0, "no|yes" }, RELOAD, "no",
+	  "Its path and host count only in requests that came under one of the guard's contexts." },
+
+	{ SECTION_CONTEXT, "sender-id", CTX(setup.sender_id), { VALUE_HEX, W_CX(setup.sender_id), 0, 0, NULL }, RELOAD, NULL,
+	  "The guard's identifier, the peer's recipient-id: hexadecimal like 0x01; empty is an identifier, too; needed." },
+	{ SECTION_CONTEXT, "recipient-id", CTX(setup.recipient_id), { VALUE_HEX, W_CX(setup.recipient_id), 0, 0, NULL }, RELOAD, NULL,
+	  "The peer's identifier; needed, and another one than sender-id." },
+	{ SECTION_CONTEXT, "id-context", CTX(setup.id_context), { VALUE_HEX, W_CX(setup.id_context), 0, 0, NULL }, RELOAD, "",
+	  "The ID Context, hexadecimal; empty: none." },
+	{ SECTION_CONTEXT, "master-secret-file", offsetof(struct config, secret_files[0]), W(secret_files[0]), { VALUE_NEAR_FILE, W(secret_files[0]), 0, 0, NULL }, RELOAD, NULL,
+	  "Holds the Master Secret, hexadecimal, and is nobody else's to read; default: keys/ and the section's name, beside the configuration." },
+	{ SECTION_CONTEXT, "master-salt", CTX(setup.salt), { VALUE_HEX, W_CX(setup.salt), 0, 0, NULL }, RELOAD, "",
+	  "The Master Salt, hexadecimal; empty: none." },
+	{ SECTION_CONTEXT, "aead", CTX(setup.aead), { VALUE_CHOICE, W_CX(setup.aead), 0, 0, "AES-CCM-16-64-128|AES-CCM-16-128-128|A128GCM|ChaCha20/Poly1305" }, RELOAD, "AES-CCM-16-64-128",
+	  "The AEAD algorithm." },
+	{ SECTION_CONTEXT, "hkdf", CTX(setup.hkdf), { VALUE_CHOICE, W_CX(setup.hkdf), 0, 0, "SHA-256|SHA-512" }, RELOAD, "SHA-256",
+	  "The hash that keys are derived with." },
+	{ SECTION_CONTEXT, "replay-window", CTX(setup.window), { VALUE_COUNT, W_CX(setup.window), 1, REPLAY_MAX, NULL }, RELOAD, "32",
+	  "Sequence numbers below the highest received that may still come." },
+	{ SECTION_CONTEXT, "servers", CTX(servers), { VALUE_SERVERS, W_CX(servers), 0, 0, NULL }, RELOAD, "",
+	  "The servers that requests under this context may reach, apart by blanks or commas; may be repeated; empty: none." },
+	{ SECTION_CONTEXT, "next-hop", CTX(next_hop), { VALUE_SERVER, W_CX(next_hop), 0, 0, NULL }, RELOAD, "",
+	  "What goes to this server gets a layer of this context; empty: none." },
+	{ SECTION_CONTEXT, "recovery", CTX(refuse_unsynced), { VALUE_CHOICE, W_CX(refuse_unsynced), 0, 0, "echo|refuse" }, RELOAD, "echo",
+	  "After the replay window was lost: one Echo shows that a request is fresh, or nothing is accepted before a reset." },
+	{ SECTION_CONTEXT, "source", CTX(source), { VALUE_SOURCE, W_CX(source), 0, 0, NULL }, RELOAD, "",
+	  "The only host the context is good for, which then has no others; empty: any." },
 
 	{ SECTION_THROTTLE, "unknown-rate", ONE(P.throttle_rate), { VALUE_RATE, W(P.throttle_rate), 1, 1000000, NULL }, RELOAD, "2/s",
 	  "Requests of one unproven address; wider prefixes get multiples." },
@@ -132,6 +169,11 @@ const struct schema_key schema_keys[] = {
 	{ SECTION_SEQUENCE, "idle", ONE(P.sequence_idle), { VALUE_DURATION, W(P.sequence_idle), TSTAMP_MIN, 365 * TSTAMP_DAY, NULL }, RELOAD, "7d",
 	  "A context not used for so long is forgotten." },
 
+	{ SECTION_STATE, "directory", ONE(state_directory), { VALUE_FILE, W(state_directory), 0, 0, NULL }, RESTART, "/var/lib/coap-guard",
+	  "Where contexts keep what must survive a restart; not touched without contexts." },
+	{ SECTION_STATE, "ssn-reserve", ONE(proxy.ssn_reserve), { VALUE_COUNT, W(proxy.ssn_reserve), 16, 65536, NULL }, RELOAD, "128",
+	  "Sequence numbers that one write reserves; as many may be lost when the guard dies." },
+
 	{ SECTION_CONTROL, "socket", ONE(control_socket), { VALUE_FILE, W(control_socket), 0, 0, NULL }, RESTART, "/run/coap-guard/control.sock",
 	  "Where coap-guardctl reaches the guard; empty: nowhere." },
 	{ SECTION_CONTROL, "group", ONE(control_group), { VALUE_GROUP, W(control_group), 0, 0, NULL }, RESTART, "coap-guard",
@@ -143,9 +185,15 @@ const struct schema_key schema_keys[] = {
 
 const unsigned schema_count = sizeof schema_keys / sizeof *schema_keys;
 _Static_assert(sizeof schema_keys / sizeof *schema_keys <= CONFIG_KEYS, "room for origins");
-_Static_assert(POLICY_LINKS <= CONFIG_PLACES && PROXY_LISTENS <= CONFIG_PLACES, "room for origins");
+_Static_assert(POLICY_LINKS <= CONFIG_PLACES && PROXY_LISTENS <= CONFIG_PLACES && PROXY_CONTEXTS <= CONFIG_PLACES,
+	       "room for origins");
+_Static_assert(POLICY_SERVERS <= 64, "a bit for each");
 /* A choice is stored as its place among the words. */
-_Static_assert(MODE_OPEN == 0 && MODE_THROTTLE == 1 && MODE_EXEMPTIONS == 2, "words of mode");
+_Static_assert(MODE_OPEN == 0 && MODE_THROTTLE == 1 && MODE_EXEMPTIONS == 2 && MODE_FULL == 3, "words of mode");
+_Static_assert(AEAD_AES_CCM_16_64_128 == 0 && AEAD_AES_CCM_16_128_128 == 1 && AEAD_AES_128_GCM == 2 &&
+		       AEAD_CHACHA20_POLY1305 == 3 && AEAD_COUNT == 4,
+	       "words of aead");
+_Static_assert(HKDF_SHA_256 == 0 && HKDF_SHA_512 == 1, "words of hkdf");
 _Static_assert(PLAIN_THROTTLE == 0 && PLAIN_DENY == 1 && PLAIN_ALLOW == 2, "words of plain");
 _Static_assert(LEVEL_FATAL == 0 && LEVEL_INFO == 3 && LEVEL_DEBUG == 4, "words of log-level");
 
@@ -157,10 +205,12 @@ static const struct {
 	[SECTION_LISTEN] = { "listen", PROXY_LISTENS },
 	[SECTION_LINK] = { "link", POLICY_LINKS },
 	[SECTION_SERVER] = { "server", POLICY_SERVERS },
+	[SECTION_CONTEXT] = { "context", PROXY_CONTEXTS },
 	[SECTION_THROTTLE] = { "throttle", 0 },
 	[SECTION_ALLOW_LIST] = { "allow-list", 0 },
 	[SECTION_ECHO] = { "echo", 0 },
 	[SECTION_SEQUENCE] = { "sequence", 0 },
+	[SECTION_STATE] = { "state", 0 },
 	[SECTION_CONTROL] = { "control", 0 },
 };
 
@@ -168,14 +218,10 @@ static const struct {
 	const char *section, *key, *value;
 	const char *text;
 } planned[] = {
-	{ "context", NULL, NULL, "OSCORE between the guard and one peer" },
 	{ "egress", NULL, NULL, "what inside clients may reach by forward proxying" },
-	{ "state", NULL, NULL, "what is kept over a restart" },
 	{ "metrics", NULL, NULL, "counters for Prometheus over HTTP" },
-	{ "guard", "max-oscore-layers", NULL, "it needs OSCORE contexts" },
 	{ "listen", "side", NULL, "listeners for clients inside" },
 	{ "link", "block-size", NULL, "block-wise transfer of long messages" },
-	{ "server", "mode", "full", "it needs OSCORE contexts" },
 	{ "throttle", "exempt", NULL, "addresses that are never throttled" },
 	{ "allow-list", "save", NULL, "relations kept over a restart" },
 	{ "echo", "secret-file", NULL, "a secret shared by the guards of one network" },
@@ -213,6 +259,7 @@ const char *schema_name(const struct config *c, enum schema_section s, unsigned 
 	case SECTION_LISTEN: return c->proxy.listens[place].name;
 	case SECTION_LINK: return c->proxy.links[place].name;
 	case SECTION_SERVER: return c->proxy.servers[place].name;
+	case SECTION_CONTEXT: return c->proxy.contexts[place].name;
 	default: return "";
 	}
 }
@@ -226,25 +273,30 @@ int schema_place(const struct config *c, enum schema_section s, const char *name
 	return -1;
 }
 
-const char *schema_names(const struct config *c, enum schema_section s, char out[SCHEMA_LIST])
+/* The names of the places in `mask`, as many as there is room for. */
+static void list_names(const struct config *c, enum schema_section s, uint64_t mask, char *out, size_t size)
 {
 	size_t len = 0;
 
-	snprintf(out, SCHEMA_LIST, "none");
+	out[0] = '\0';
 	for (unsigned i = 0; i < sections[s].places; i++) {
 		const char *name = schema_name(c, s, i);
-		size_t need = strlen(name) + 2;
 
-		if (!*name)
+		if (!*name || !(mask >> i & 1))
 			continue;
-		if (len + need + sizeof ", ..." > SCHEMA_LIST) {
-			snprintf(out + len, SCHEMA_LIST - len, ", ...");
+		if (len + strlen(name) + 2 + sizeof ", ..." > size) {
+			snprintf(out + len, size - len, ", ...");
 			break;
 		}
-		snprintf(out + len, SCHEMA_LIST - len, "%s%s", len ? ", " : "", name);
+		snprintf(out + len, size - len, "%s%s", len ? ", " : "", name);
 		len = strlen(out);
 	}
-	return out;
+}
+
+const char *schema_names(const struct config *c, enum schema_section s, char out[SCHEMA_LIST])
+{
+	list_names(c, s, UINT64_MAX, out, SCHEMA_LIST);
+	return *out ? out : strcpy(out, "none");
 }
 
 const struct schema_key *schema_find(enum schema_section s, const char *key)
@@ -258,7 +310,7 @@ const struct schema_key *schema_find(enum schema_section s, const char *key)
 
 bool schema_is_repeatable(const struct schema_key *k)
 {
-	return k->rule.kind == VALUE_BIND;
+	return k->rule.kind == VALUE_BIND || k->rule.kind == VALUE_SERVERS;
 }
 
 static bool set_reference(const struct config *c, enum schema_section s, const char *text, uint8_t *out)
@@ -268,6 +320,34 @@ static bool set_reference(const struct config *c, enum schema_section s, const c
 	if (place >= 0)
 		*out = (uint8_t)place;
 	return place >= 0;
+}
+
+/* The next word of a list, and *p behind it; false: there is none. */
+static bool next_name(const char **p, char name[PROXY_NAME])
+{
+	static const char apart[] = " \t,";
+	const char *word = *p + strspn(*p, apart);
+	size_t len = strcspn(word, apart);
+
+	*p = word + len;
+	snprintf(name, PROXY_NAME, "%.*s", len < PROXY_NAME ? (int)len : 0, word); /* too long is no name */
+	return len > 0;
+}
+
+static bool add_servers(const struct config *c, const char *text, uint64_t *out)
+{
+	char name[PROXY_NAME];
+	uint64_t servers = *out;
+
+	while (next_name(&text, name)) {
+		int place = schema_place(c, SECTION_SERVER, name);
+
+		if (place < 0 || servers >> place & 1)
+			return false;
+		servers |= UINT64_C(1) << place;
+	}
+	*out = servers;
+	return true;
 }
 
 bool schema_set(const struct schema_key *k, struct config *c, unsigned place, const char *text)
@@ -281,6 +361,7 @@ bool schema_set(const struct schema_key *k, struct config *c, unsigned place, co
 			return set_reference(c, SECTION_SERVER, text, value);
 		*(uint8_t *)value = PROXY_NO_SERVER;
 		return true;
+	case VALUE_SERVERS: return add_servers(c, text, value);
 	default: return value_parse(&k->rule, text, value);
 	}
 }
@@ -299,6 +380,7 @@ const char *schema_get(const struct schema_key *k, const struct config *c, unsig
 		snprintf(out, VALUE_TEXT, "%s",
 			 target == PROXY_NO_SERVER ? "" : schema_name(c, SECTION_SERVER, target));
 		return out;
+	case VALUE_SERVERS: list_names(c, SECTION_SERVER, *(const uint64_t *)value, out, VALUE_TEXT); return out;
 	default: return value_print(&k->rule, value, out);
 	}
 }
@@ -350,10 +432,18 @@ static unsigned distance(const char *a, const char *b)
 	return row[len];
 }
 
-/* Keeps in *best what is about a third of its letters away from `word`, or less. */
+/* "master-secret" of "master-secret-file". */
+static bool is_beginning(const char *word, const char *known)
+{
+	size_t len = strlen(word);
+
+	return len > 0 && strncmp(word, known, len) == 0 && known[len] == '-';
+}
+
+/* Keeps in *best what begins with `word`, or is about a third of its letters away from it, or less. */
 static void consider(const char *word, const char *known, const char **best, unsigned *nearest)
 {
-	unsigned d = distance(word, known);
+	unsigned d = is_beginning(word, known) ? 1 : distance(word, known);
 
 	if (d < *nearest && d * 3 <= strlen(known) + 2) {
 		*nearest = d;

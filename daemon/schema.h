@@ -7,13 +7,15 @@ struct config;
 
 enum schema_section {
 	SECTION_GUARD,
-	SECTION_LISTEN, /* [listen NAME], and so the next two */
+	SECTION_LISTEN, /* [listen NAME], and so the next three */
 	SECTION_LINK,
 	SECTION_SERVER,
+	SECTION_CONTEXT,
 	SECTION_THROTTLE,
 	SECTION_ALLOW_LIST,
 	SECTION_ECHO,
 	SECTION_SEQUENCE,
+	SECTION_STATE,
 	SECTION_CONTROL,
 	SECTION_COUNT
 };
@@ -48,10 +50,13 @@ int schema_place(const struct config *c, enum schema_section s, const char *name
 const char *schema_names(const struct config *c, enum schema_section s, char out[SCHEMA_LIST]);
 
 const struct schema_key *schema_find(enum schema_section s, const char *key); /* NULL: none */
+/* All that one key may have several of: addresses, and lists. */
 bool schema_is_repeatable(const struct schema_key *k);
-/* False: not such a value; nothing was stored. A section referred to must have its place. */
+/*
+ * False: not such a value; nothing was stored. A section referred to must have its place. A list adds to what is there.
+ */
 bool schema_set(const struct schema_key *k, struct config *c, unsigned place, const char *text);
-/* The value as it would be written. Returns out. */
+/* The value as it would be written; a list that is too long ends with "...". Returns out. */
 const char *schema_get(const struct schema_key *k, const struct config *c, unsigned place, char out[VALUE_TEXT]);
 
 /*

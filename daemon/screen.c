@@ -6,13 +6,10 @@
 
 #define TOP 5 /* refusals shown */
 
-enum part { STATUS, SERVERS, LINKS, COUNTERS, PARTS };
+enum part { STATUS, SERVERS, CONTEXTS, LINKS, COUNTERS, PARTS };
 
 static const char *const requests[PARTS] = {
-	[STATUS] = "status",
-	[SERVERS] = "servers",
-	[LINKS] = "links",
-	[COUNTERS] = "counters",
+	[STATUS] = "status", [SERVERS] = "servers", [CONTEXTS] = "contexts", [LINKS] = "links", [COUNTERS] = "counters",
 };
 
 struct view {
@@ -141,6 +138,8 @@ int screen_print(const char *path, FILE *out, bool colour)
 		print_reload(&v.tables[STATUS], out, colour);
 		print_facts(&v.tables[STATUS], out);
 		print_part(&v.tables[SERVERS], "servers", out, colour);
+		if (v.tables[CONTEXTS].rows > 0) /* most guards have none */
+			print_part(&v.tables[CONTEXTS], "contexts", out, colour);
 		print_part(&v.tables[LINKS], "links", out, colour);
 		print_refusals(&v.tables[COUNTERS], out, colour);
 	}

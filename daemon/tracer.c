@@ -101,6 +101,7 @@ void tracer_flush(struct tracer *t)
 
 static void put_time(struct tracer *t, tstamp now)
 {
+	t->now = now;
 	put(t, "%llu.%09llu", now / TSTAMP_S, now % TSTAMP_S);
 }
 
@@ -112,18 +113,18 @@ static void put_path(struct tracer *t, const char *what, const struct path *p)
 	    addr_format(&p->remote, remote));
 }
 
-static void put_datagram(struct tracer *t, struct bytes datagram)
+static void put_hex(struct tracer *t, struct bytes b)
 {
 	static const char digits[] = "0123456789abcdef";
 	char hex[2 * DGRAM_MAX + 1];
 	size_t n = 0;
 
-	for (size_t i = 0; i < datagram.len && i < DGRAM_MAX; i++) {
-		hex[n++] = digits[datagram.ptr[i] >> 4];
-		hex[n++] = digits[datagram.ptr[i] & 15];
+	for (size_t i = 0; i < b.len && i < DGRAM_MAX; i++) {
+		hex[n++] = digits[b.ptr[i] >> 4];
+		hex[n++] = digits[b.ptr[i] & 15];
 	}
 	hex[n] = '\0';
-	put(t, " %s\n", hex);
+	put(t, " %s\n", b.ptr ? hex : "-");
 }
 
 static void put_input(struct tracer *t, const char *what, const struct path *p, struct bytes d, tstamp now)
@@ -132,7 +133,7 @@ static void put_input(struct tracer *t, const char *what, const struct path *p, 
 		return;
 	put_time(t, now);
 	put_path(t, what, p);
-	put_datagram(t, d);
+	put_hex(t, d);
 }
 
 void tracer_in(struct tracer *t, const struct path *from, struct bytes datagram, tstamp now)
@@ -152,6 +153,40 @@ void tracer_unreachable(struct tracer *t, const struct path *to, tstamp now)
 	put_time(t, now);
 	put_path(t, "unreachable", to);
 	put(t, "\n");
+}
+
+void tracer_context(void *arg, const char *context, const struct proxy_context_view *v)
+{
+	struct tracer *t = arg;
+
+	if (!t->file)
+		return;
+	put_time(t, t->now);
+	put(t, " context %s %llu %llu %s %s %llu:%llx:%u", context, (unsigned long long)v->state.next,
+	    (unsigned long long)v->limit, v->pending ? "pending" : "used", v->state.synced ? "whole" : "lost",
+	    (unsigned long long)v->state.window.next, (unsigned long long)v->state.window.seen, v->state.window.size);
+	put_hex(t, bytes_of(v->challenge, sizeof v->challenge));
+}
+
+void tracer_allowed(void *arg, const char *context, uint64_t limit)
+{
+	struct tracer *t = arg;
+
+	if (!t->file)
+		return;
+	put_time(t, t->now);
+	put(t, " allowed %s %llu\n", context, (unsigned long long)limit);
+}
+
+void tracer_layer(void *arg, const char *context, enum aead_use use, bool ok, struct bytes bytes)
+{
+	struct tracer *t = arg;
+
+	if (!t->file)
+		return;
+	put_time(t, t->now);
+	put(t, " layer %s %s", context, use == AEAD_SEAL ? "seal" : "open");
+	put_hex(t, ok ? bytes : bytes_of(NULL, 0));
 }
 
 void tracer_verdict(void *arg, const struct path *from, const char *server, const char *lane, const char *action,

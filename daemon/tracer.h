@@ -7,12 +7,19 @@
  *   <seconds>.<nanoseconds> out client|device <local> <remote> <hex>
  *   <seconds>.<nanoseconds> unreachable device <local> <remote>
  *   <seconds>.<nanoseconds> verdict <client> <server> <lane> <action> <reason>
+ *   <seconds>.<nanoseconds> context <name> <next> <limit> <pending|used> <whole|lost> <window> <challenge>
+ *   <seconds>.<nanoseconds> allowed <name> <limit>
+ *   <seconds>.<nanoseconds> layer <context> seal|open <hex|->
+ *
+ * A trace holds no key: what the keys made of bytes is in it, so that the same can happen again without them. That is also what
+ * the layers hid: whoever reads a trace reads what went through the guard's own layers.
  */
 #ifndef TRACER_H
 #define TRACER_H
 #include "base/bytes.h"
 #include "base/path.h"
 #include "base/tstamp.h"
+#include "proxy/proxy.h"
 #include <stdio.h>
 
 #define TRACER_MAX ((uint64_t)256 << 20) /* bytes of one file */
@@ -21,6 +28,7 @@ struct tracer {
 	FILE *file;       /* NULL: off */
 	uint64_t written; /* bytes */
 	uint64_t limit;
+	tstamp now; /* of the last line */
 	char path[256];
 	char state[384]; /* one line for a person: off, on, or why it stopped */
 };
@@ -38,6 +46,11 @@ static inline bool tracer_on(const struct tracer *t)
 {
 	return t->file != NULL;
 }
+
+/* These fit struct proxy_tap, as tracer_verdict does; their time is that of the last line. */
+void tracer_context(void *arg, const char *context, const struct proxy_context_view *v);
+void tracer_allowed(void *arg, const char *context, uint64_t limit);
+void tracer_layer(void *arg, const char *context, enum aead_use use, bool ok, struct bytes bytes);
 
 /* Each does nothing while the tracer is off. It stops itself when the file is full or cannot be
  * written. */

@@ -45,6 +45,13 @@ static bool is_path(const char *text)
 	return true;
 }
 
+static bool is_file(const char *text)
+{
+	size_t len = strlen(text);
+
+	return len > 0 && text[len - 1] != '/' && is_made_of(text, "-._~+,:@/");
+}
+
 static bool is_text(enum value_kind kind, const char *text)
 {
 	switch (kind) {
@@ -53,6 +60,7 @@ static bool is_text(enum value_kind kind, const char *text)
 	case VALUE_HOST: return is_made_of(text, "-._");
 	case VALUE_INTERFACE: return is_made_of(text, "-._:@");
 	case VALUE_FILE: return !*text || (*text == '/' && text[1] && is_made_of(text, "-._~+,:@/"));
+	case VALUE_NEAR_FILE: return is_file(text);
 	case VALUE_GROUP: return is_made_of(text, "-_.");
 	default: return false;
 	}
@@ -246,6 +254,69 @@ static const char *print_addr(const struct value_rule *r, const struct addr *a, 
 	return out;
 }
 
+/* A host. A port would be a mistake: that of a client may be any. */
+static bool parse_source(const char *text, struct addr *out)
+{
+	struct addr a, b;
+
+	memset(out, 0, sizeof *out);
+	if (!*text)
+		return true;
+	/* What differs with the default is a port that was not written. */
+	if (!addr_parse(&a, text, 1) || !addr_parse(&b, text, 2) || a.port == b.port)
+		return false;
+	if (!is_definite(&a) || addr_is_unspecified(&a))
+		return false;
+	memcpy(out->ip, a.ip, sizeof out->ip);
+	out->scope = a.scope;
+	return true;
+}
+
+static const char *print_source(const struct addr *a, char out[VALUE_TEXT])
+{
+	char text[ADDR_TEXT];
+
+	snprintf(out, VALUE_TEXT, "%s", addr_is_unspecified(a) ? "" : addr_format_host(a, text));
+	return out;
+}
+
+static int hex_digit(char ch)
+{
+	const char digits[] = "0123456789abcdef", *at = ch ? strchr(digits, tolower((unsigned char)ch)) : NULL;
+
+	return at ? (int)(at - digits) : -1;
+}
+
+/* "0x" and an even number of digits; or nothing, for no bytes. Without "0x" 10 could be meant for ten. */
+static bool parse_hex(const struct value_rule *r, const char *text, uint8_t *out)
+{
+	const char *digits = text + (*text ? 2 : 0);
+	size_t len = strlen(digits);
+	uint8_t bytes[UINT8_MAX + 1] = { 0 };
+
+	if ((*text && strncmp(text, "0x", 2) != 0) || len % 2 != 0 || len / 2 >= r->width)
+		return false;
+	bytes[0] = (uint8_t)(len / 2);
+	for (size_t i = 0; i < len; i++) {
+		int digit = hex_digit(digits[i]);
+
+		if (digit < 0)
+			return false;
+		bytes[1 + i / 2] = (uint8_t)(bytes[1 + i / 2] << 4 | digit);
+	}
+	memcpy(out, bytes, r->width);
+	return true;
+}
+
+static const char *print_hex(const uint8_t *value, char out[VALUE_TEXT])
+{
+	int len = snprintf(out, VALUE_TEXT, "%s", value[0] ? "0x" : "");
+
+	for (unsigned i = 0; i < value[0]; i++)
+		len += snprintf(out + len, VALUE_TEXT - (size_t)len, "%02x", value[1 + i]);
+	return out;
+}
+
 bool value_parse(const struct value_rule *r, const char *text, void *out)
 {
 	switch (r->kind) {
@@ -255,14 +326,18 @@ bool value_parse(const struct value_rule *r, const char *text, void *out)
 	case VALUE_BITRATE: return parse_rate(r, text, out);
 	case VALUE_BIND:
 	case VALUE_TARGET: return parse_addr(r, text, out);
+	case VALUE_SOURCE: return parse_source(text, out);
+	case VALUE_HEX: return parse_hex(r, text, out);
 	case VALUE_WORD:
 	case VALUE_PATH:
 	case VALUE_HOST:
 	case VALUE_INTERFACE:
 	case VALUE_FILE:
+	case VALUE_NEAR_FILE:
 	case VALUE_GROUP: return parse_text(r, text, out);
 	case VALUE_LINK:
-	case VALUE_SERVER: return false;
+	case VALUE_SERVER:
+	case VALUE_SERVERS: return false;
 	default: return parse_number(r, text, out);
 	}
 }
@@ -276,14 +351,18 @@ const char *value_print(const struct value_rule *r, const void *value, char out[
 	case VALUE_BITRATE: return print_rate(r, value, out);
 	case VALUE_BIND:
 	case VALUE_TARGET: return print_addr(r, value, out);
+	case VALUE_SOURCE: return print_source(value, out);
+	case VALUE_HEX: return print_hex(value, out);
 	case VALUE_WORD:
 	case VALUE_PATH:
 	case VALUE_HOST:
 	case VALUE_INTERFACE:
 	case VALUE_FILE:
+	case VALUE_NEAR_FILE:
 	case VALUE_GROUP: snprintf(out, VALUE_TEXT, "%s", (const char *)value); return out;
 	case VALUE_LINK:
-	case VALUE_SERVER: out[0] = '\0'; return out;
+	case VALUE_SERVER:
+	case VALUE_SERVERS: out[0] = '\0'; return out;
 	default: return units_print(units_for(r->kind), load_number(value, r->width), out);
 	}
 }
@@ -321,18 +400,24 @@ const char *value_expects(const struct value_rule *r, char out[VALUE_EXPECTS])
 		[VALUE_HOST] = "a host name",
 		[VALUE_INTERFACE] = "the name of an interface",
 		[VALUE_FILE] = "an absolute path",
+		[VALUE_NEAR_FILE] = "a path, absolute or beside the configuration",
 		[VALUE_GROUP] = "the name of a group",
 		[VALUE_BIND] = "an address like \"[::]:5683\" or \"192.0.2.1:5683\" "
 			       "(not multicast; link-local with a zone: \"[fe80::1%3]\")",
 		[VALUE_TARGET] = "an address like \"coap://[fd00:db8::17]\" or \"coap://192.0.2.1:5683\" "
 				 "(no names, not multicast; link-local with a zone: \"[fe80::1%3]\")",
+		[VALUE_SOURCE] = "an address like \"2001:db8::5\" or \"192.0.2.1\", without a port, or nothing",
+		[VALUE_HEX] = "hexadecimal digits like \"0x01\", or nothing",
 		[VALUE_LINK] = "the name of a [link NAME] section",
 		[VALUE_SERVER] = "the name of a [server NAME] section",
+		[VALUE_SERVERS] = "names of [server NAME] sections",
 	};
 	char range[VALUE_TEXT];
 
 	if (r->kind > VALUE_BITRATE && r->kind < VALUE_BIND)
 		snprintf(out, VALUE_EXPECTS, "%s, at most %zu characters", words[r->kind], r->width - 1);
+	else if (r->kind == VALUE_HEX)
+		snprintf(out, VALUE_EXPECTS, "%s, at most %zu bytes", words[r->kind], r->width - 1);
 	else
 		snprintf(out, VALUE_EXPECTS, "%s%s", words[r->kind], value_range(r, range));
 	return out;

@@ -23,13 +23,18 @@ enum value_kind {
 	VALUE_HOST,
 	VALUE_INTERFACE,
 	VALUE_FILE,
+	VALUE_NEAR_FILE, /* absolute, or beside the configuration */
 	VALUE_GROUP,
 	/* Stored as struct addr. */
 	VALUE_BIND,
 	VALUE_TARGET,
+	VALUE_SOURCE, /* port 0; unspecified when empty */
+	/* Stored as its length (one byte), then so many bytes of the width that is left. */
+	VALUE_HEX,
 	/* Stored as the place (one byte) of the section with that name, by schema.c. */
 	VALUE_LINK,
 	VALUE_SERVER,
+	VALUE_SERVERS, /* 64 bits, one for each place, by schema.c, too */
 };
 
 struct value_rule {
@@ -39,7 +44,7 @@ struct value_rule {
 	const char *choices; /* "throttle|deny|allow" */
 };
 
-#define VALUE_TEXT    128
+#define VALUE_TEXT    160
 #define VALUE_EXPECTS 192
 
 /* False: the text is not such a value; nothing was stored. */

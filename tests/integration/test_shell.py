@@ -92,8 +92,7 @@ class ConfigurationCase(unittest.TestCase):
         self.assertIn("nothing.conf", done.stderr)
 
     def test_planned_keys_are_refused(self):
-        for text in ("[context a]\nsender-id = 0x01\n", "[server lamp]\naddress = coap://[::1]\nmode = full\n",
-                     "[metrics]\nlisten = off\n", "[state]\ndirectory = /tmp\n"):
+        for text in ("[egress]\nallow = ::/0\n", "[metrics]\nlisten = off\n", "[echo]\nsecret-file = a\n"):
             with self.subTest(text=text):
                 self.assertEqual(self.check(text).returncode, 78)
 
@@ -343,6 +342,447 @@ class ShellTest(RunningCase):
             self.client.send(b"\xff\xff\xff")
         time.sleep(0.2)
         self.assertLess(len(self.guard.process.output().splitlines()), 15, self.guard.process.output())
+
+
+CONTEXTS = BASIC + """[context phone]
+sender-id = 0x01
+recipient-id = 0x02
+servers = lamp
+[context guard]
+sender-id =
+recipient-id = 0x03
+[state]
+directory = {state}
+"""
+
+
+class ContextTest(unittest.TestCase):
+    """The guard's own OSCORE contexts: their keys, and what survives what."""
+
+    def setUp(self):
+        self.device = Device()
+        self.addCleanup(self.device.close)
+        self.directory = harness.scratch()
+        self.state = self.directory / "state"
+        self.text = CONTEXTS.replace("{state}", str(self.state)) % self.device.port
+        (self.directory / "keys").mkdir()
+        self.put_key("phone")
+        self.put_key("guard")
+        self.guard = None
+        self.addCleanup(self.stop)
+
+    def put_key(self, name, key=None, mode=0o600):
+        path = self.directory / "keys" / name
+        path.write_text(key or os.urandom(16).hex())
+        path.chmod(mode)
+        return path
+
+    def start(self, **more):
+        (self.directory / "notify").unlink(missing_ok=True)
+        self.guard = Guard(self.text, directory=self.directory, **more)
+
+    def stop(self):
+        if self.guard and self.guard.process.alive():
+            self.assertEqual(self.guard.stop(), 0)
+
+    def kill(self):
+        self.guard.process.kill()
+        self.guard.notify.close()
+
+    def row(self, name="phone"):
+        rows, code = self.guard.ctl("contexts")
+        self.assertEqual(code, 0, rows)
+        return next(row for row in rows if row["context"] == name)
+
+    def order(self, what, name="phone", code=0):
+        text, got = self.guard.ctl("context", what, name, json_output=False)
+        self.assertEqual(got, code, text)
+        return text
+
+    def begin(self):
+        """A guard whose contexts both work."""
+        self.start()
+        self.order("new", "phone")
+        self.order("new", "guard")
+
+    def file(self, name="phone"):
+        return (self.state / (name + ".context")).read_text()
+
+    def assert_forwards(self):
+        client = RawClient(self.guard.port)
+        got = client.ask(client.request(path="lamp/a"))
+        client.close()
+        self.assertIsNotNone(got, "no answer")
+        self.assertEqual((dotted(got.code), got.payload), ("2.05", b"a"))
+
+    def test_first_set_up(self):
+        self.start()
+        self.assertIn("0 of 2 contexts at work", "\n".join(self.guard.notify.lines))
+        self.assertEqual((self.row()["state"], self.row()["servers"]), ("off", "lamp"))
+        self.assertEqual(self.row()["note"], "no state for its key: coap-guardctl context new phone")
+        self.assert_forwards()
+        self.assertIn("works", self.order("new"))
+        self.assertEqual((self.row()["state"], self.row()["note"]), ("ready", ""))
+        self.assertEqual(self.row("guard")["state"], "off")
+        self.assertIn("works already", self.order("new", code=1))
+        self.assertIn("defined contexts: phone, guard", self.order("new", "fan", code=1))
+        self.assertEqual(self.guard.ctl("context", "new", json_output=False)[1], 64)
+        self.assertEqual(self.state.stat().st_mode & 0o777, 0o700)
+        self.assertEqual((self.state / "phone.context").stat().st_mode & 0o777, 0o600)
+        text, code = self.guard.ctl("status", json_output=False)
+        self.assertRegex(text, r"(?m)^  phone +ready +lamp")
+        status = self.guard.ctl("status")[0]
+        self.assertEqual((status["status"]["contexts"], status["status"]["contexts_working"]), (2, 1))
+        metrics, code = self.guard.ctl("metrics", json_output=False)
+        self.assertIn('coapguard_context_ready{context="phone"} 1\n', metrics)
+        self.assertIn('coapguard_context_ready{context="guard"} 0\n', metrics)
+        self.assertIn("coapguard_state_write_errors_total 0\n", metrics)
+
+    def test_without_contexts_nothing_is_touched(self):
+        self.text = self.text.split("[context")[0] + "[state]" + self.text.split("[state]")[1]
+        self.start()
+        self.assert_forwards()
+        self.assertEqual(self.guard.ctl("contexts")[0], [])
+        self.assertNotIn("context", self.guard.ctl("status", json_output=False)[0])
+        self.stop()
+        self.assertFalse(self.state.exists())
+
+    def test_clean_restart(self):
+        self.begin()
+        self.assertNotIn("window", self.file())
+        self.stop()
+        self.assertIn("\nnext 0\nwindow 32 0 0\nend ", self.file())
+        self.start()
+        self.assertEqual(self.row()["state"], "ready")
+        self.assertEqual(self.row()["number"], 0)
+
+    def test_kill(self):
+        """What was reserved is not used again, and the window is lost; the start takes less than a second."""
+        self.begin()
+        number = 0
+        for _ in range(3):
+            self.kill()
+            self.assertNotIn("window", self.file())
+            started = time.monotonic()
+            self.start()
+            self.assertLess(time.monotonic() - started, 1)
+            self.assertEqual(self.row()["state"], "unsynced")
+            self.assertGreater(self.row()["number"], number)
+            number = self.row()["number"]
+            self.assert_forwards()
+        self.stop()
+        self.assertNotIn("window", self.file())
+
+    def ask_under_context(self):
+        """A real client's GET lamp/a as the peer of "phone": (code, how often the device was asked for it)."""
+        directory = self.directory / "client"
+        if not directory.exists():
+            directory.mkdir()
+            (directory / "settings.json").write_text(json.dumps(
+                {"sender-id_hex": "02", "recipient-id_hex": "01",
+                 "secret_hex": (self.directory / "keys" / "phone").read_text()}))
+        before = len(self.device.requests())
+        done = subprocess.run([harness.PEERS / "aio-python", harness.SUPPORT / "oscore_client.py", "--context", directory,
+                               "--timeout", "3", "coap://127.0.0.1:%d/lamp/a" % self.guard.port],
+                              capture_output=True, text=True, timeout=30)
+        answer = harness.json_lines(done.stdout)
+        self.assertTrue(answer, done.stderr)
+        return answer[-1].get("code", "none")[:4], len(self.device.requests()) - before
+
+    def assert_replay_refused(self, datagram, code="4.01"):
+        """Recorded bytes from another address bring nothing to the device. 2.04: what is inside only the peer can read."""
+        before = len(self.device.requests())
+        client = RawClient(self.guard.port)
+        client.send(datagram)
+        got = client.receive_message(2)
+        client.close()
+        self.assertIsNotNone(got, "no answer")
+        self.assertEqual(dotted(got.code), code)
+        self.assertEqual(len(self.device.requests()), before)
+
+    @unittest.skipUnless((harness.PEERS / "aio-python").exists(), "no peers")
+    def test_replays(self):
+        """A real client is served before and after every end, and what it sent is taken once."""
+        self.begin()
+        trace = self.directory / "trace.txt"
+        self.assertEqual(self.guard.ctl("trace", "on", str(trace), json_output=False)[1], 0)
+        self.assertEqual(self.ask_under_context(), ("2.05", 1))
+        self.assertEqual(self.guard.ctl("trace", "off", json_output=False)[1], 0)
+        recorded = [bytes.fromhex(line.split()[-1]) for line in trace.read_text().splitlines() if " in client " in line]
+        requests = [datagram for datagram in recorded if rawcoap.decode(datagram).option(rawcoap.OSCORE)]
+        self.assertTrue(requests)
+        self.assert_replay_refused(requests[0])
+        self.stop()
+        self.assertIn("\nwindow 32 1 1\n", self.file())
+        self.start()
+        self.assert_replay_refused(requests[0])
+        self.assertEqual(self.ask_under_context(), ("2.05", 1))
+        self.assert_replay_refused(requests[0])
+        self.kill()
+        self.start()
+        self.assertEqual(self.row()["state"], "unsynced")
+        self.assert_replay_refused(requests[0], "2.04")
+        self.assertEqual(self.row()["state"], "unsynced")
+        self.assertEqual(self.ask_under_context(), ("2.05", 1))
+        self.assertEqual(self.row()["state"], "ready")
+        self.assert_replay_refused(requests[0])
+
+    def test_kill_and_refuse(self):
+        self.text = self.text.replace("servers = lamp\n", "servers = lamp\nrecovery = refuse\n")
+        self.begin()
+        self.kill()
+        self.start()
+        self.assertEqual(self.row()["state"], "refused")
+        peers = (harness.PEERS / "aio-python").exists()
+        if peers:
+            self.assertEqual(self.ask_under_context()[1], 0)
+        self.assertEqual(self.row()["state"], "refused")
+        self.assertIn("an Echo will show", self.order("reset"))
+        self.assertEqual(self.row()["state"], "unsynced")
+        if peers:
+            self.assertEqual(self.ask_under_context(), ("2.05", 1))
+            self.assertEqual(self.row()["state"], "ready")
+            self.assertEqual(self.guard.ctl("reload", json_output=False)[1], 0)
+            self.assertEqual(self.row()["state"], "ready")
+
+    def test_missing_state(self):
+        """A key whose state has gone is not used before somebody says so."""
+        self.begin()
+        self.stop()
+        (self.state / "phone.context").unlink()
+        self.start()
+        self.assertEqual((self.row()["state"], self.row("guard")["state"]), ("off", "ready"))
+        self.assertIn("context new phone", self.row()["note"])
+        self.assertIn("[context phone] refused: no state for its key", self.guard.process.output())
+        self.assert_forwards()
+        self.assertIn("must be new at both ends", self.order("reset"))
+        self.assertEqual(self.row()["state"], "ready")
+
+    def test_damaged_state(self):
+        self.begin()
+        self.stop()
+        good = self.file()
+        for text in ("", good[:-1], good.replace("next 0", "next 9"), good + "\n", "\0" * len(good)):
+            with self.subTest(text=text):
+                (self.state / "phone.context").write_text(text)
+                self.start()
+                self.assertEqual(self.row()["state"], "off")
+                self.assertRegex(self.row()["note"], "^state .*: new key at both ends")
+                self.assert_forwards()
+                self.stop()
+                self.assertEqual(self.file(), text)
+
+    def test_state_of_another_context(self):
+        self.begin()
+        self.stop()
+        (self.state / "phone.context").write_text(self.file("guard"))
+        self.start()
+        self.assertEqual(self.row()["state"], "off")
+        self.assertIn("of another key or identifier", self.row()["note"])
+        self.assert_forwards()
+
+    def test_key_permissions(self):
+        """Each is refused with what to do about it; the other context works."""
+        key = self.directory / "keys" / "phone"
+        self.begin()
+        self.stop()
+        for name, spoil, note in (
+                ("group", lambda: key.chmod(0o640), "chmod 0600"), ("others", lambda: key.chmod(0o604), "chmod 0600"),
+                ("short", lambda: self.put_key("phone", "00" * 15), "shorter than 16 bytes"),
+                ("text", lambda: self.put_key("phone", "secret" * 8), "not hexadecimal"),
+                ("gone", key.unlink, "No such file"),
+                ("link", lambda: key.symlink_to("guard"), "symbolic link")):
+            with self.subTest(name):
+                spoil()
+                self.start()
+                self.assertEqual((self.row()["state"], self.row("guard")["state"]), ("off", "ready"))
+                self.assertIn(note, self.row()["note"])
+                self.stop()
+
+    def test_reload(self):
+        """Keys and contexts come, go and change without harm to the others."""
+        self.begin()
+        before = self.file("guard")
+        number = self.row("guard")["number"]
+        self.put_key("phone")
+        self.assertEqual(self.guard.ctl("reload", json_output=False)[1], 0)
+        self.assertIn("of another key", self.row()["note"])
+        self.assertEqual((self.row("guard")["state"], self.row("guard")["number"]), ("ready", number))
+        self.assertEqual(self.file("guard"), before)
+        self.assertIn("must be new at both ends", self.order("reset"))
+        self.assertEqual(self.row()["state"], "ready")
+        self.guard.write(self.text.split("[context phone]")[0] + "[context guard]" +
+                         self.text.split("[context guard]")[1])
+        self.assertEqual(self.guard.ctl("reload", json_output=False)[1], 0)
+        self.assertEqual([row["context"] for row in self.guard.ctl("contexts")[0]], ["guard"])
+        self.assertIn("window", self.file())
+        self.guard.write(self.text)
+        self.assertEqual(self.guard.ctl("reload", json_output=False)[1], 0)
+        self.assertEqual(self.row()["state"], "ready")
+
+    def test_second_daemon(self):
+        self.begin()
+        second = self.directory / "second.conf"
+        second.write_text(self.guard.config.read_text().replace("control.sock", "other.sock")
+                          .replace(":%d" % self.guard.port, ":%d" % harness.free_port()))
+        done = run_guardd("-c", second)
+        self.assertEqual(done.returncode, 73, done.stderr)
+        self.assertIn("%s: locked by another coap-guardd" % self.state, done.stderr)
+        self.assertEqual(self.row()["state"], "ready")
+        self.kill()
+        self.start()  # a dead one's lock is none
+        self.assertEqual(self.row()["state"], "unsynced")
+
+    def test_directory_not_usable(self):
+        """The guard starts, says why no context works, and goes on by itself when the directory is there."""
+        self.state.write_text("")
+        self.start()
+        self.assertIn("Not a directory", self.row()["note"])
+        self.assertEqual(self.row()["state"], "off")
+        self.assert_forwards()
+        self.assertIn("cannot be used", self.order("new", code=1))
+        self.state.unlink()
+        wait_until(lambda: "context new" in self.row()["note"], 8, "the state directory")
+        self.order("new")
+        self.assertEqual(self.row()["state"], "ready")
+
+    def move_to_small_disk(self):
+        """The state is on a disk of 64 KiB from now on; where that cannot be mounted the test is skipped."""
+        mount = self.directory / "small"
+        mount.mkdir()
+        if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,nr_inodes=64,mode=700", "none", mount],
+                                          capture_output=True).returncode:
+            self.skipTest("tmpfs cannot be mounted")
+        self.addCleanup(subprocess.run, ["umount", "-l", mount], check=True)
+        self.addCleanup(self.stop)
+        for file in self.state.iterdir():
+            (mount / file.name).write_bytes(file.read_bytes())
+        self.text = self.text.replace(str(self.state), str(mount))
+        self.state = mount
+
+    def assert_mute(self, cause):
+        """Nothing is sent under the context, and people hear why; forwarding goes on."""
+        self.assertEqual(self.row()["state"], "mute")
+        self.assertIn(cause, self.row()["note"])
+        self.assertIn(cause, self.guard.ctl("status", json_output=False)[0])
+        self.assert_forwards()
+        metrics, _ = self.guard.ctl("metrics", json_output=False)
+        self.assertIn('coapguard_context_ready{context="phone"} 0\n', metrics)
+        self.assertRegex(metrics, r"(?m)^coapguard_state_write_errors_total [1-9]")
+
+    def assert_recovers(self):
+        wait_until(lambda: self.row()["state"] == "ready", 8, "the context")
+        self.assertEqual(self.row()["note"], "")
+        self.assertIn("its state is on disk again", self.guard.process.output())
+
+    def test_full_disk(self):
+        """ENOSPC: what was written before stays good, and it goes on by itself when there is room."""
+        self.begin()
+        self.stop()
+        self.move_to_small_disk()
+        before = self.file()
+        filler = self.state / "filler"
+        out = os.open(filler, os.O_WRONLY | os.O_CREAT)
+        try:
+            while True:
+                os.write(out, b"x" * 4096)
+        except OSError:
+            os.close(out)
+        self.start()
+        self.assert_mute("No space left on device")
+        self.assertEqual(self.file(), before)
+        filler.unlink()
+        self.assert_recovers()
+
+    def test_read_only_disk(self):
+        self.begin()
+        self.stop()
+        self.move_to_small_disk()
+        before = self.file()
+        subprocess.run(["mount", "-o", "remount,ro", self.state], check=True)
+        self.start()
+        self.assert_mute("Read-only file system")
+        self.assertEqual(self.file(), before)
+        subprocess.run(["mount", "-o", "remount,rw", self.state], check=True)
+        self.assert_recovers()
+
+    def test_credentials(self):
+        """systemd's credentials come before files, and need no mode of ours."""
+        key = self.put_key("phone").rename(self.directory / "keys" / "elsewhere").read_text()
+        credentials = self.directory / "credentials"
+        credentials.mkdir()
+        (credentials / "phone").write_text(key)
+        (credentials / "phone").chmod(0o440)
+        self.start(env={"CREDENTIALS_DIRECTORY": str(credentials)})
+        self.order("new")
+        self.assertEqual(self.row()["state"], "ready")
+
+    def test_keys_are_not_told(self):
+        """Neither in the log at its loudest, nor by any command, nor in dump, trace or state."""
+        keys = [self.put_key(name, os.urandom(16).hex()).read_text() for name in ("phone", "guard")]
+        self.text = self.text.replace("name = shell\n", "name = shell\nlog-level = debug\n")
+        self.begin()
+        trace = self.directory / "trace.txt"
+        self.assertEqual(self.guard.ctl("trace", "on", str(trace), json_output=False)[1], 0)
+        self.assert_forwards()
+        said = [self.guard.ctl(*command, json_output=False)[0] for command in
+                (("status",), ("contexts",), ("counters",), ("metrics",), ("why", "127.0.0.1"), ("reload",),
+                 ("context", "reset", "phone"), ("trace", "off"))]
+        said += [run_guardd("-D", "-c", self.guard.config).stdout, trace.read_text(), self.file(), self.file("guard")]
+        self.stop()
+        said += [self.guard.process.output(), self.file()]
+        for key in keys:
+            for at in range(0, len(key) - 8):
+                self.assertNotIn(key[at:at + 8], "\n".join(said).replace(str(self.directory), ""))
+
+    @unittest.skipIf(os.geteuid(), "needs root")
+    def test_keys_are_wiped(self):
+        """After the start, a reload and a reset no byte string of the process is a Master Secret."""
+        self.begin()
+        self.assertEqual(self.guard.ctl("reload", json_output=False)[1], 0)
+        self.order("reset")
+        keys = [(self.directory / "keys" / name).read_text() for name in ("phone", "guard")]
+        memory = self.memory()
+        self.assertIn(b"phone", memory)  # it can be read
+        for key in keys:
+            self.assertNotIn(key.encode(), memory)
+            self.assertNotIn(bytes.fromhex(key), memory)
+
+    def memory(self):
+        """All that the daemon may write to. Shadow memory of a sanitizer holds nothing and is large."""
+        found = []
+        with open("/proc/%d/maps" % self.guard.process.child.pid) as maps, \
+                open("/proc/%d/mem" % self.guard.process.child.pid, "rb", 0) as mem:
+            for line in maps:
+                start, end = (int(part, 16) for part in line.split()[0].split("-"))
+                if " rw" in line and end - start < 1 << 28:
+                    try:
+                        mem.seek(start)
+                        found.append(mem.read(end - start))
+                    except OSError:
+                        continue
+        return b"".join(found)
+
+    def test_unsound_configuration(self):
+        """Mistakes that would be dangerous are found before anything starts."""
+        lamp = "[server lamp]\naddress = coap://[fd00:db8::17]\n"
+        for name, text, words in (
+                ("one identifier", "[context a]\nsender-id = 0x01\nrecipient-id = 0x01\n", "the same as sender-id"),
+                ("no identifier", "[context a]\nsender-id = 0x01\n", "recipient-id: missing"),
+                ("twins", "[context a]\nsender-id = 0x01\nrecipient-id = 0x02\n"
+                          "[context b]\nsender-id = 0x03\nrecipient-id = 0x02\n", "has it already"),
+                ("nobody's server", lamp + "mode = full\n", "nobody could reach it"),
+                ("no such server", "[context a]\nsender-id = 0x01\nrecipient-id = 0x02\nservers = lamp\n", "lamp"),
+                ("a secret in the file", "[context a]\nmaster-secret = 0x" + "00" * 16 + "\n", "master-secret-file"),
+                ("10 000 digits", "[context a]\nsender-id = 0x" + "00" * 5000 + "\n", "longer than"),
+                ("half a byte", "[context a]\nsender-id = 0x1\nrecipient-id =\n", "hexadecimal"),
+                ("twice", lamp + "[context a]\nsender-id = 0x01\nrecipient-id = 0x02\nservers = lamp lamp\n", "once")):
+            with self.subTest(name):
+                path = self.directory / "bad.conf"
+                path.write_text(text)
+                done = run_guardd("-C", "-c", path)
+                self.assertEqual(done.returncode, 78, done.stderr)
+                self.assertIn(words, done.stderr)
 
 
 class DeviceTest(RunningCase):

@@ -20,6 +20,8 @@ static struct config_errors errors;
 static char directory[64], path[128];
 
 #define LAMP "[server lamp]\naddress = coap://[fd00::17]\n"
+#define FAN  "[server fan]\naddress = coap://[fd00::18]\n"
+#define IDS  "sender-id = 0x01\nrecipient-id = 0x02\n"
 
 static void write_bytes(const char *file, const void *text, size_t len)
 {
@@ -127,6 +129,12 @@ static void test_defaults(void **state)
 	assert_int_equal(config.level, LEVEL_INFO);
 	assert_int_equal(config.control_mode, 0660);
 	assert_int_equal(config.memory_limit, 24 << 20);
+	assert_int_equal(p->max_layers, 2);
+	assert_int_equal(p->hop_limit, 16);
+	assert_int_equal(p->ssn_reserve, 128);
+	assert_false(p->precise_errors);
+	assert_string_equal(config.state_directory, "/var/lib/coap-guard");
+	assert_string_equal(p->contexts[0].name, "");
 
 	must_load(&config, NULL, LAMP);
 	assert_true(s->present);
@@ -139,6 +147,9 @@ static void test_defaults(void **state)
 	assert_int_equal(p->servers[0].address.port, 5683);
 	assert_int_equal(p->listens[0].server, 0); /* the only one there is */
 }
+
+#define HEX32 "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+#define HEX64 HEX32 HEX32
 
 /* What is written, and what one key of it then is. */
 static void test_good(void **state)
@@ -198,6 +209,40 @@ static void test_good(void **state)
 		{ "[echo]\nvalidity = 1h", SECTION_ECHO, 0, "validity", "1h" },
 		{ "[listen a]\nbind = 192.0.2.1\n[server a]\naddress = coap://127.0.0.1", SECTION_SERVER, 0, "address", "coap://127.0.0.1:5683" },
 		{ "[listen a]\nbind = 0.0.0.0\n[server a]\naddress = coap://[::1]", SECTION_SERVER, 0, "address", "coap://[::1]:5683" },
+		/* contexts */
+		{ "[guard]\nmax-oscore-layers = 4\nhop-limit = 0\noscore-errors = precise", SECTION_GUARD, 0, "oscore-errors", "precise" },
+		{ "[state]\ndirectory =\nssn-reserve = 65536", SECTION_STATE, 0, "directory", "" },
+		{ "[context a]\nsender-id = 0x01\nrecipient-id =", SECTION_CONTEXT, 0, "sender-id", "0x01" },
+		{ "[context a]\nsender-id = 0x01\nrecipient-id =", SECTION_CONTEXT, 0, "recipient-id", "" },
+		{ "[context a]\nsender-id = 0x\nrecipient-id = 0x00", SECTION_CONTEXT, 0, "sender-id", "" },
+		{ "[context a]\nsender-id = 0x\nrecipient-id = 0x00", SECTION_CONTEXT, 0, "recipient-id", "0x00" },
+		{ "[context a]\nsender-id = 0x01020304050607\nrecipient-id = 0xAaBbCc", SECTION_CONTEXT, 0, "recipient-id", "0xaabbcc" },
+		{ "[context a]\nsender-id = 0x010203040506\nrecipient-id = 0x01\naead = A128GCM", SECTION_CONTEXT, 0, "sender-id", "0x010203040506" },
+		{ "[context a]\n" IDS "aead = ChaCha20/Poly1305\nhkdf = SHA-512", SECTION_CONTEXT, 0, "aead", "ChaCha20/Poly1305" },
+		{ "[context a]\n" IDS "hkdf = SHA-512", SECTION_CONTEXT, 0, "hkdf", "SHA-512" },
+		{ "[context a]\n" IDS "master-salt = 0x9e7ca92223786340", SECTION_CONTEXT, 0, "master-salt", "0x9e7ca92223786340" },
+		{ "[context a]\n" IDS "master-salt = 0x" HEX64, SECTION_CONTEXT, 0, "master-salt", "0x" HEX64 },
+		{ "[context a]\n" IDS "id-context = 0x" HEX32, SECTION_CONTEXT, 0, "id-context", "0x" HEX32 },
+		{ "[context a]\n" IDS, SECTION_CONTEXT, 0, "master-secret-file", "keys/a" },
+		{ "[context a]\n" IDS "master-secret-file = /etc/b/c", SECTION_CONTEXT, 0, "master-secret-file", "/etc/b/c" },
+		{ "[context a]\n" IDS "replay-window = 64\nrecovery = refuse", SECTION_CONTEXT, 0, "recovery", "refuse" },
+		{ "[context a]\n" IDS "source = 2001:db8::5", SECTION_CONTEXT, 0, "source", "2001:db8::5" },
+		{ "[context a]\n" IDS "source = ::ffff:192.0.2.1", SECTION_CONTEXT, 0, "source", "192.0.2.1" },
+		{ "[context a]\n" IDS "source = fe80::1%3", SECTION_CONTEXT, 0, "source", "fe80::1%3" },
+		{ "[context a]\n" IDS "source =", SECTION_CONTEXT, 0, "source", "" },
+		{ LAMP FAN "[context a]\n" IDS "servers = fan,lamp", SECTION_CONTEXT, 0, "servers", "lamp, fan" },
+		{ LAMP FAN "[context a]\n" IDS "servers = lamp\nservers = ,\nservers =  , fan ,", SECTION_CONTEXT, 0, "servers", "lamp, fan" },
+		{ LAMP FAN "[context a]\n" IDS "servers = fan\n", SECTION_CONTEXT, 0, "servers", "fan" },
+		{ LAMP FAN "[context a]\n" IDS, SECTION_CONTEXT, 0, "servers", "" },
+		{ "[context a]\n" IDS "servers = fan\nnext-hop = fan\n" FAN, SECTION_CONTEXT, 0, "next-hop", "fan" },
+		{ "[context a]\n" IDS "next-hop =", SECTION_CONTEXT, 0, "next-hop", "" },
+		{ LAMP "mode = full\nproxy = yes\nrequire-layer = yes\n[context a]\n" IDS "servers = lamp", SECTION_SERVER, 0, "mode", "full" },
+		{ LAMP "mode = full\nproxy = yes\nrequire-layer = yes\n[context a]\n" IDS "servers = lamp", SECTION_SERVER, 0, "proxy", "yes" },
+		/* twins, but for one key */
+		{ "[context a]\n" IDS "[context b]\n" IDS "id-context = 0x01", SECTION_CONTEXT, 1, "id-context", "0x01" },
+		{ "[context a]\n" IDS "[context b]\n" IDS "source = ::2", SECTION_CONTEXT, 1, "source", "::2" },
+		{ "[context a]\n" IDS "[context b]\nsender-id = 0x01\nrecipient-id = 0x0200\n", SECTION_CONTEXT, 1, "recipient-id", "0x0200" },
+		{ LAMP FAN "[context a]\n" IDS "next-hop = lamp\n[context b]\nsender-id=0x02\nrecipient-id=0x01\nnext-hop = fan", SECTION_CONTEXT, 1, "next-hop", "fan" },
 		/* clang-format on */
 	};
 
@@ -241,8 +286,7 @@ static void test_bad(void **state)
 		{ "[server a/b]", "1: [server a/b]: expected \"[server NAME]\", NAME a word of A-Z a-z 0-9 _ . -, at most 31 characters\n" },
 		{ "[server ..]", "1: [server ..]: expected \"[server NAME]\", NAME a word of A-Z a-z 0-9 _ . -, at most 31 characters\n" },
 		{ "[link " L10 L10 L10 "12]", "1: [link " L10 L10 L10 "12]: expected \"[link NAME]\", NAME a word of A-Z a-z 0-9 _ . -, at most 31 characters\n" },
-		{ "[context a]\nsender-id = 0x01", "1: [context]: not built yet: OSCORE between the guard and one peer\n" },
-		{ "[egress]\n[state]\n[metrics]", "1: [egress]: not built yet: what inside clients may reach by forward proxying\n2: [state]: not built yet: what is kept over a restart\n3: [metrics]: not built yet: counters for Prometheus over HTTP\n" },
+		{ "[egress]\n[metrics]", "1: [egress]: not built yet: what inside clients may reach by forward proxying\n2: [metrics]: not built yet: counters for Prometheus over HTTP\n" },
 		/* keys */
 		{ LAMP "adress = x", "3: [server lamp] adress: unknown key; did you mean \"address\"?\n" },
 		{ LAMP "colour = red", "3: [server lamp] colour: unknown key\n" },
@@ -251,8 +295,6 @@ static void test_bad(void **state)
 		{ "[server a]\ncolour = red", "2: [server a] colour: unknown key\n" }, /* and not also: no address */
 		{ "[server a]\ncolour = red\naddress = coap://[::1]", "2: [server a] colour: unknown key\n" },
 		{ LAMP "mode = open\nmode = open", "4: [server lamp] mode: already set at PATH:3\n" },
-		{ LAMP "mode = full", "3: [server lamp] mode: \"full\" is not built yet: it needs OSCORE contexts\n" },
-		{ "[guard]\nmax-oscore-layers = 2", "2: [guard] max-oscore-layers: not built yet: it needs OSCORE contexts\n" },
 		{ "[listen a]\nside = inside", "2: [listen a] side: not built yet: listeners for clients inside\n" },
 		{ "[link a]\nblock-size = 64B", "2: [link a] block-size: not built yet: block-wise transfer of long messages\n" },
 		{ "[throttle]\nexempt =", "2: [throttle] exempt: not built yet: addresses that are never throttled\n" },
@@ -280,6 +322,49 @@ static void test_bad(void **state)
 		{ LAMP "uri-path = ./b", "3: [server lamp] uri-path: expected a path like \"lamp\" or \"floor/lamp\" without outer slashes, at most 127 characters, got \"./b\"\n" },
 		{ LAMP "link = lowpan", "3: [server lamp] link: no section [link lowpan]; defined links: default\n" },
 		{ "[listen a]\nserver = x", "2: [listen a] server: no section [server x]; defined servers: none\n" },
+		{ "[context a]\nsender-id = 1", "2: [context a] sender-id: expected hexadecimal digits like \"0x01\", or nothing, at most 7 bytes, got \"1\"\n" },
+		{ "[context a]\nsender-id = 01", "2: [context a] sender-id: expected hexadecimal digits like \"0x01\", or nothing, at most 7 bytes, got \"01\"\n" },
+		{ "[context a]\nsender-id = 0x1", "2: [context a] sender-id: expected hexadecimal digits like \"0x01\", or nothing, at most 7 bytes, got \"0x1\"\n" },
+		{ "[context a]\nsender-id = 0x0g", "2: [context a] sender-id: expected hexadecimal digits like \"0x01\", or nothing, at most 7 bytes, got \"0x0g\"\n" },
+		{ "[context a]\nsender-id = 0X01", "2: [context a] sender-id: expected hexadecimal digits like \"0x01\", or nothing, at most 7 bytes, got \"0X01\"\n" },
+		{ "[context a]\nsender-id = 0x 01", "2: [context a] sender-id: expected hexadecimal digits like \"0x01\", or nothing, at most 7 bytes, got \"0x 01\"\n" },
+		{ "[context a]\nsender-id = -0x1", "2: [context a] sender-id: expected hexadecimal digits like \"0x01\", or nothing, at most 7 bytes, got \"-0x1\"\n" },
+		{ "[context a]\nsender-id = 0x0001020304050607", "2: [context a] sender-id: expected hexadecimal digits like \"0x01\", or nothing, at most 7 bytes, got \"0x0001020304050607\"\n" },
+		{ "[context a]\nmaster-salt = 0x" HEX64 "00", "2: [context a] master-salt: expected hexadecimal digits like \"0x01\", or nothing, at most 64 bytes, got \"0x" HEX64 "00\"\n" },
+		{ "[context a]\nid-context = 0x" HEX32 "00", "2: [context a] id-context: expected hexadecimal digits like \"0x01\", or nothing, at most 32 bytes, got \"0x" HEX32 "00\"\n" },
+		{ "[context a]\nsource = 192.0.2.1:5683", "2: [context a] source: expected an address like \"2001:db8::5\" or \"192.0.2.1\", without a port, or nothing, got \"192.0.2.1:5683\"\n" },
+		{ "[context a]\nsource = 192.0.2.1:1", "2: [context a] source: expected an address like \"2001:db8::5\" or \"192.0.2.1\", without a port, or nothing, got \"192.0.2.1:1\"\n" },
+		{ "[context a]\nsource = 192.0.2.1:2", "2: [context a] source: expected an address like \"2001:db8::5\" or \"192.0.2.1\", without a port, or nothing, got \"192.0.2.1:2\"\n" },
+		{ "[context a]\nsource = [::1]:5683", "2: [context a] source: expected an address like \"2001:db8::5\" or \"192.0.2.1\", without a port, or nothing, got \"[::1]:5683\"\n" },
+		{ "[context a]\nsource = fe80::1", "2: [context a] source: expected an address like \"2001:db8::5\" or \"192.0.2.1\", without a port, or nothing, got \"fe80::1\"\n" },
+		{ "[context a]\nsource = ::", "2: [context a] source: expected an address like \"2001:db8::5\" or \"192.0.2.1\", without a port, or nothing, got \"::\"\n" },
+		{ "[context a]\nsource = 0.0.0.0", "2: [context a] source: expected an address like \"2001:db8::5\" or \"192.0.2.1\", without a port, or nothing, got \"0.0.0.0\"\n" },
+		{ "[context a]\nsource = ff02::1", "2: [context a] source: expected an address like \"2001:db8::5\" or \"192.0.2.1\", without a port, or nothing, got \"ff02::1\"\n" },
+		{ "[context a]\nsource = phone.example", "2: [context a] source: expected an address like \"2001:db8::5\" or \"192.0.2.1\", without a port, or nothing, got \"phone.example\"\n" },
+		{ "[context a]\nsource = 192.0.2.0/24", "2: [context a] source: expected an address like \"2001:db8::5\" or \"192.0.2.1\", without a port, or nothing, got \"192.0.2.0/24\"\n" },
+		{ "[context a]\nmaster-secret-file = ", "2: [context a] master-secret-file: expected a path, absolute or beside the configuration, at most 127 characters, got \"\"\n" },
+		{ "[context a]\nmaster-secret-file = keys/", "2: [context a] master-secret-file: expected a path, absolute or beside the configuration, at most 127 characters, got \"keys/\"\n" },
+		{ "[context a]\nmaster-secret-file = a b", "2: [context a] master-secret-file: expected a path, absolute or beside the configuration, at most 127 characters, got \"a b\"\n" },
+		{ "[context a]\nmaster-secret-file = " L100 L10 L10 "01234567", "2: [context a] master-secret-file: expected a path, absolute or beside the configuration, at most 127 characters, got \"" L100 L10 L10 "01234567\"\n" },
+		{ LAMP FAN "[context a]\nservers = lamp lamp", "6: [context a] servers: expected names of servers, each once, got \"lamp lamp\"; defined servers: lamp, fan\n" },
+		{ LAMP FAN "[context a]\nservers = lam", "6: [context a] servers: expected names of servers, each once, got \"lam\"; defined servers: lamp, fan\n" },
+		{ LAMP FAN "[context a]\nservers = lamp;fan", "6: [context a] servers: expected names of servers, each once, got \"lamp;fan\"; defined servers: lamp, fan\n" },
+		{ LAMP FAN "[context a]\nservers = lamp, door", "6: [context a] servers: expected names of servers, each once, got \"lamp, door\"; defined servers: lamp, fan\n" },
+		{ LAMP FAN "[context a]\nservers = " L100 "", "6: [context a] servers: expected names of servers, each once, got \"" L100 "\"; defined servers: lamp, fan\n" },
+		{ LAMP FAN "[context a]\nservers = fan\nservers = lamp, fan", "7: [context a] servers: expected names of servers, each once, got \"lamp, fan\"; defined servers: lamp, fan\n" },
+		{ "[context a]\nservers = lamp", "2: [context a] servers: expected names of servers, each once, got \"lamp\"; defined servers: none\n" },
+		{ "[context a]\nnext-hop = lamp", "2: [context a] next-hop: no section [server lamp]; defined servers: none\n" },
+		{ "[context a]\naead = AES-CCM", "2: [context a] aead: expected one of AES-CCM-16-64-128|AES-CCM-16-128-128|A128GCM|ChaCha20/Poly1305, got \"AES-CCM\"\n" },
+		{ "[context a]\nhkdf = SHA-1", "2: [context a] hkdf: expected one of SHA-256|SHA-512, got \"SHA-1\"\n" },
+		{ "[context a]\nreplay-window = 65", "2: [context a] replay-window: expected a whole number, 1 to 64, got \"65\"\n" },
+		{ "[context a]\nrecovery = none", "2: [context a] recovery: expected one of echo|refuse, got \"none\"\n" },
+		{ "[context a]\n" IDS "sender-id = 0x03", "4: [context a] sender-id: already set at PATH:2\n" },
+		{ "[context a]\n" IDS "master-secret = 0x00", "4: [context a] master-secret: unknown key; did you mean \"master-secret-file\"?\n" },
+		{ "[context]", "1: [context]: expected \"[context NAME]\", NAME a word of A-Z a-z 0-9 _ . -, at most 31 characters\n" },
+		{ "[context ../a]", "1: [context ../a]: expected \"[context NAME]\", NAME a word of A-Z a-z 0-9 _ . -, at most 31 characters\n" },
+		{ "[state]\ndirectory = var", "2: [state] directory: expected an absolute path, at most 107 characters, got \"var\"\n" },
+		{ "[state]\nssn-reserve = 15", "2: [state] ssn-reserve: expected a whole number, 16 to 65536, got \"15\"\n" },
+		{ "[guard]\nmax-oscore-layers = 0\nhop-limit = 256\noscore-errors = all", "2: [guard] max-oscore-layers: expected a whole number, 1 to 4, got \"0\"\n3: [guard] hop-limit: expected a whole number, 0 to 255, got \"256\"\n4: [guard] oscore-errors: expected one of uniform|precise, got \"all\"\n" },
 		/* several at once, in the order of the lines */
 		{ "[server lamp]\n[link a]\nshare-unknown = 6%\nrate = 1\n[banana]",
 		  "1: [server lamp] address: missing; expected a line like \"address = coap://[fd00:db8::17]\"\n4: [link a] rate: expected a bit rate like \"10kbit/s\", 100bit/s to 1000Mbit/s, got \"1\"\n5: [banana]: unknown section\n" },
@@ -298,6 +383,22 @@ static void test_bad(void **state)
 		{ "[listen a]\nbind = 0.0.0.0:7\n[server b]\naddress = coap://127.0.0.1:7", "4: [server b] address: 127.0.0.1:7 is the guard itself: [listen a]\n" },
 		{ "[listen a]\nbind = ::1\n[listen b]\nbind = [::1]:5683", "4: [listen b] bind: [::1]:5683 is listened at by [listen a] already\n" },
 		{ "[listen a]\n[listen b]\n", "2: [listen b] bind: [::]:5683 is listened at by [listen a] already\n" },
+		/* contexts */
+		{ "[context a]", "1: [context a] sender-id: missing; expected a line like \"sender-id = 0x01\"; nothing behind the sign is the empty identifier\n1: [context a] recipient-id: missing; expected a line like \"recipient-id = 0x01\"; nothing behind the sign is the empty identifier\n" },
+		{ "[context a]\nrecipient-id =", "1: [context a] sender-id: missing; expected a line like \"sender-id = 0x01\"; nothing behind the sign is the empty identifier\n" },
+		{ "[context a]\nsender-id = 0x01\nrecipient-id = 0x01", "3: [context a] recipient-id: the same as sender-id, so that both ends would use one key\n" },
+		{ "[context a]\nsender-id =\nrecipient-id = 0x", "3: [context a] recipient-id: the same as sender-id, so that both ends would use one key\n" },
+		{ "[context a]\nsender-id = 0x01020304050607\nrecipient-id =\naead = A128GCM", "2: [context a] sender-id: expected at most 6 bytes with A128GCM, got 7\n" },
+		{ "[context a]\nsender-id =\nrecipient-id = 0x01020304050607\naead = ChaCha20/Poly1305", "3: [context a] recipient-id: expected at most 6 bytes with ChaCha20/Poly1305, got 7\n" },
+		{ "[context a]\n" IDS "[context b]\nsender-id =\nrecipient-id = 0x02", "6: [context b] recipient-id: [context a] has it already, with the same id-context and source\n" },
+		{ "[context a]\n" IDS "source = 192.0.2.1\n[context b]\n" IDS "source = ::ffff:192.0.2.1", "7: [context b] recipient-id: [context a] has it already, with the same id-context and source\n" },
+		{ "[context a]\n" IDS "id-context=0x01\n[context b]\n" IDS "id-context=0x01", "7: [context b] recipient-id: [context a] has it already, with the same id-context and source\n" },
+		{ LAMP "[context a]\n" IDS "next-hop = lamp\n[context b]\nsender-id = 0x02\nrecipient-id = 0x01\nnext-hop = lamp", "10: [context b] next-hop: \"lamp\" has the layer of [context a] already\n" },
+		{ LAMP "proxy = yes\n" FAN "proxy = yes", "6: [server fan] proxy: [server lamp] is it already\n" },
+		{ LAMP "mode = full", "3: [server lamp] mode: nobody could reach it: expected a [context NAME] with \"servers = lamp\"\n" },
+		{ LAMP "mode = full\n" FAN "[context a]\n" IDS "servers = fan\nnext-hop = lamp", "3: [server lamp] mode: nobody could reach it: expected a [context NAME] with \"servers = lamp\"\n" },
+		{ LAMP "mode = full\n[context a]\nservers = lam", "5: [context a] servers: expected names of servers, each once, got \"lam\"; defined servers: lamp\n" },
+		{ "[state]\ndirectory =\n[context a]\n" IDS, "2: [state] directory: empty, but [context a] needs one\n" },
 		{ "[echo]\nkey-lifetime = 1min\nvalidity = 61s", "3: [echo] validity: longer than key-lifetime, after which no value can be checked\n" },
 		/* clang-format on */
 	};
@@ -507,6 +608,32 @@ static void test_drop_ins(void **state)
 	assert_int_equal(rmdir(dir), 0);
 }
 
+static void dump_to_file(const struct config *c)
+{
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	config_dump(c, f);
+	assert_int_equal(fclose(f), 0);
+}
+
+/* A dump is a configuration, and the same one. */
+static void must_survive_dump(const struct config *c, const struct config *previous)
+{
+	dump_to_file(c);
+	if (!config_load(&third, previous, path, &errors))
+		fail_msg("%s", lines());
+	assert_memory_equal(&third.proxy, &c->proxy, sizeof c->proxy);
+	assert_memory_equal(third.interfaces, c->interfaces, sizeof c->interfaces);
+	assert_string_equal(third.control_socket, c->control_socket);
+	assert_string_equal(third.control_group, c->control_group);
+	assert_int_equal(third.control_mode, c->control_mode);
+	assert_int_equal(third.memory_limit, c->memory_limit);
+	assert_int_equal(third.level, c->level);
+	assert_memory_equal(third.secret_files, c->secret_files, sizeof c->secret_files);
+	assert_string_equal(third.state_directory, c->state_directory);
+}
+
 static void test_many(void **state)
 {
 	static char text[1 << 20];
@@ -520,6 +647,24 @@ static void test_many(void **state)
 	sprintf(text + len, "[server x]\naddress = coap://[fd00::100]\n");
 	assert_false(load_text(&config, NULL, text));
 	assert_string_equal(lines(), "129: [server x]: more than 64 such sections\n");
+
+	/* Every context may reach every server, which is more than a line holds, and can be dumped. */
+	for (unsigned i = 0; i < 64; i++) {
+		len += (size_t)sprintf(text + len, "[context c%u]\nsender-id = 0x%02x\nrecipient-id = 0xff%02x\n", i, i,
+				       i);
+		for (unsigned j = 0; j < 64; j++)
+			len += (size_t)sprintf(text + len, "servers = s%u\n", (i + j) % 64);
+	}
+	must_load(&config, NULL, text);
+	for (unsigned i = 0; i < 64; i++)
+		assert_true(config.proxy.contexts[i].servers == UINT64_MAX);
+	assert_non_null(strstr(get(&config, SECTION_CONTEXT, 0, "servers"), "s1, s2, s3, "));
+	assert_non_null(strstr(get(&config, SECTION_CONTEXT, 0, "servers"), ", ..."));
+	must_survive_dump(&config, NULL);
+	sprintf(text + len, "[context x]\n");
+	assert_false(load_text(&config, NULL, text));
+	assert_int_equal(errors.count, 1);
+	assert_non_null(strstr(lines(), "[context x]: more than 64 such sections\n"));
 
 	len = (size_t)sprintf(text, "[listen a]\n");
 	for (unsigned i = 0; i < 16; i++)
@@ -579,6 +724,33 @@ static void test_places(void **state)
 	assert_string_equal(third.proxy.servers[0].name, "d");
 }
 
+/* Contexts, too; and the bits of their servers follow the servers, not the places. */
+static void test_places_of_contexts(void **state)
+{
+	(void)state;
+	must_load(&config, NULL,
+		  LAMP FAN "[context a]\n" IDS "servers = lamp\n[context b]\nsender-id =\nrecipient-id = 0x03\n"
+			   "servers = lamp fan\nnext-hop = fan\n");
+	assert_int_equal(config.proxy.contexts[1].servers, 3);
+	must_load(&second, &config,
+		  "[server door]\naddress = coap://[fd00::19]\n" FAN
+		  "[context c]\nsender-id =\nrecipient-id = 0x04\nservers = door\n"
+		  "[context b]\nsender-id =\nrecipient-id = 0x03\nservers = fan\nnext-hop = door\n");
+	assert_string_equal(second.proxy.contexts[0].name, "");
+	assert_int_equal(second.proxy.contexts[0].servers, 0);
+	assert_string_equal(second.proxy.contexts[1].name, "b");
+	assert_string_equal(second.proxy.contexts[2].name, "c");
+	assert_string_equal(second.secret_files[2], "keys/c");
+	assert_int_equal(second.proxy.contexts[1].servers, 1U << 1);
+	assert_int_equal(second.proxy.contexts[1].next_hop, 2);
+	assert_int_equal(second.proxy.contexts[2].servers, 1U << 2);
+	/* A server that has gone is nobody's. */
+	assert_false(
+		load_text(&third, &config, LAMP "[context b]\nsender-id =\nrecipient-id = 0x03\nservers = lamp fan\n"));
+	assert_string_equal(lines(), "6: [context b] servers: expected names of servers, each once, got \"lamp fan\"; "
+				     "defined servers: lamp\n");
+}
+
 /* All places taken before: then a vanished one's is used at once. */
 static void test_places_full(void **state)
 {
@@ -610,35 +782,12 @@ static void test_restart(void **state)
 	assert_non_null(strstr(errors.list[0].text, "expected a whole number"));
 }
 
-static void dump_to_file(const struct config *c)
-{
-	FILE *f = fopen(path, "w");
-
-	assert_non_null(f);
-	config_dump(c, f);
-	assert_int_equal(fclose(f), 0);
-}
-
-/* A dump is a configuration, and the same one. */
-static void must_survive_dump(const struct config *c, const struct config *previous)
-{
-	dump_to_file(c);
-	if (!config_load(&third, previous, path, &errors))
-		fail_msg("%s", lines());
-	assert_memory_equal(&third.proxy, &c->proxy, sizeof c->proxy);
-	assert_memory_equal(third.interfaces, c->interfaces, sizeof c->interfaces);
-	assert_string_equal(third.control_socket, c->control_socket);
-	assert_string_equal(third.control_group, c->control_group);
-	assert_int_equal(third.control_mode, c->control_mode);
-	assert_int_equal(third.memory_limit, c->memory_limit);
-	assert_int_equal(third.level, c->level);
-}
-
 static void test_dump(void **state)
 {
-	static const char *const files[] = { "conf/coap-guard.conf", "conf/examples/reverse-proxy.conf",
-					     "conf/examples/forward-proxy.conf", "conf/examples/two-links.conf",
-					     "conf/examples/demo.conf" };
+	static const char *const files[] = {
+		"conf/coap-guard.conf",         "conf/examples/reverse-proxy.conf", "conf/examples/forward-proxy.conf",
+		"conf/examples/two-links.conf", "conf/examples/demo.conf",          "conf/examples/oscore.conf"
+	};
 	char file[256];
 
 	(void)state;
@@ -701,7 +850,7 @@ static void test_shipped_values(void **state)
 	fclose(f);
 	must_load(&config, NULL,
 		  "[listen outside]\n[link default]\n[server lamp]\naddress = "
-		  "coap://[fd00:db8::17]\n");
+		  "coap://[fd00:db8::17]\n[context phone]\n" IDS);
 	must_load(&second, NULL, text);
 	assert_memory_equal(&second.proxy, &config.proxy, sizeof config.proxy);
 	assert_string_equal(second.control_socket, config.control_socket);
@@ -781,6 +930,10 @@ static void test_mutations(void **state)
 		"[throttle]\nunknown-rate = 10/h\nreply-slip = 0\n[echo]\nvalidity = "
 		"90s\n[control]\nmode = 0600\n"
 		"socket = /tmp/x\ngroup =\n",
+		LAMP "mode = full\nproxy = yes\n[context a]\n" IDS
+		     "id-context = 0x0102\nservers = lamp\nsource = 10.0.0.1\n"
+		     "[context b]\nsender-id = 0x02\nrecipient-id =\nmaster-salt = 0x9e7ca922\naead = A128GCM\n"
+		     "next-hop = lamp\nmaster-secret-file = /etc/b\nreplay-window = 64\n[state]\nssn-reserve = 64\n",
 	};
 	char text[1024], on_disk[sizeof path];
 	unsigned good = 0;
@@ -789,8 +942,8 @@ static void test_mutations(void **state)
 	(void)state;
 	strcpy(on_disk, path);
 	fd = open_memory_file(path);
-	for (unsigned i = 0; i < 20000; i++) {
-		const char *from = texts[i % 2];
+	for (unsigned i = 0; i < 30000; i++) {
+		const char *from = texts[i % 3];
 		size_t len = strlen(from);
 
 		memcpy(text, from, len + 1);
@@ -810,7 +963,7 @@ static void test_mutations(void **state)
 	close(fd);
 	strcpy(path, on_disk);
 	/* Neither all nor nothing is let through, or this shows little. */
-	assert_in_range(good, 2000, 18000);
+	assert_in_range(good, 3000, 27000);
 }
 
 int main(void)
@@ -826,6 +979,7 @@ int main(void)
 		cmocka_unit_test(test_drop_ins),
 		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_places),
+		cmocka_unit_test(test_places_of_contexts),
 		cmocka_unit_test(test_places_full),
 		cmocka_unit_test(test_restart),
 		cmocka_unit_test(test_dump),

@@ -1,0 +1,19 @@
+/*
+ * secrets: where the Master Secrets of contexts are read from: $CREDENTIALS_DIRECTORY/NAME (systemd.exec(5)) if it is there, else a
+ * file that nobody else may read. Hexadecimal text, with "0x" in front or not; white space does not count.
+ */
+#ifndef SECRETS_H
+#define SECRETS_H
+#include <stddef.h>
+#include <stdint.h>
+
+#define SECRETS_MIN 16 /* bytes; a shorter one can be guessed */
+#define SECRETS_MAX 64
+
+/*
+ * name: of the context. file: absolute, or beside config_path. Returns the length, or 0, and `why` says what is wrong and how to mend
+ * it, but nothing of what was read. The caller wipes out.
+ */
+size_t secrets_read(const char *name, const char *file, const char *config_path, uint8_t out[SECRETS_MAX], char *why,
+		    size_t size);
+#endif
