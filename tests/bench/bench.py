@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 
@@ -235,8 +236,30 @@ def under_flood(rig, report, args):
             rig.stop_all()
 
 
+def nested(rig, report, args):
+    """In one process, without sockets: one layer off the request and on the response, beside the two raw operations."""
+    report.part("One of the guard's own OSCORE layers", rig.handover())
+    out = subprocess.run([os.path.join(args.bins, "nested"), str(args.repeats)], check=True, capture_output=True, text=True)
+    rounds = [json.loads(line) for line in out.stdout.splitlines()]
+
+    def median(f):
+        return statistics.median(f(r) for r in rounds)
+
+    def ns(*names):
+        return {n: (median(lambda r, n=n: r[n]), "ns") for n in names}
+
+    report.row("layer off and on / raw open and seal", ns("plain", "nested", "raw_open", "raw_seal"),
+               median(lambda r: (r["nested"] - r["plain"]) / (r["raw_open"] + r["raw_seal"])), "<= 1.5",
+               "allocations in %d requests: %d" % (2000 * len(rounds), sum(r["nested_allocations"] for r in rounds)))
+    report.row("look-up among 10^5 contexts / among 10", ns("find_10", "find_100000"),
+               median(lambda r: r["find_100000"] / r["find_10"]), "<= 1.3")
+    report.row("forged tag / unknown kid, from spoofed sources", ns("unknown_kid", "forged"),
+               median(lambda r: r["forged"] / r["unknown_kid"]), "",
+               "decryptions: %d and %d of 2000" % (rounds[0]["unknown_kid_opened"], rounds[0]["forged_opened"]))
+
+
 PARTS = {"refused": refused, "challenged": challenged, "memory": memory, "forwarded": forwarded, "latency": latency,
-         "flood": under_flood}
+         "flood": under_flood, "nested": nested}
 
 
 def arguments():

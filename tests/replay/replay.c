@@ -29,7 +29,23 @@ struct pair {
 	bool seen[2];
 };
 
-struct replay {
+/* One use of a key. */
+struct layer {
+	char context[PROXY_NAME];
+	enum aead_use use;
+	bool ok, used;
+	size_t len;
+	uint8_t *bytes;
+};
+
+/* Stands in the place of the keys of one context. */
+struct player {
+	struct replayer *replay;
+	const char *context;
+	struct aead_player aead;
+};
+
+struct replayer {
 	const char *file;
 	unsigned line;
 	FILE *in;
@@ -41,6 +57,9 @@ struct replay {
 	tstamp now;
 	struct pair *pairs;
 	unsigned n_pairs;
+	struct layer *layers; /* what the keys made of bytes then, in order */
+	unsigned n_layers;
+	struct player players[PROXY_CONTEXTS];
 	char said[256]; /* verdict of the last input; empty: none */
 	unsigned verdicts, differences;
 	bool verbose;
@@ -48,7 +67,7 @@ struct replay {
 
 static void fill(struct rng *rng, void *out, size_t len)
 {
-	struct replay *r = (struct replay *)(void *)((char *)rng - offsetof(struct replay, rng));
+	struct replayer *r = (struct replayer *)(void *)((char *)rng - offsetof(struct replayer, rng));
 	const struct siphash_key key = { 1, 2 };
 
 	for (uint8_t *at = out; len--; at++)
@@ -58,7 +77,7 @@ static void fill(struct rng *rng, void *out, size_t len)
 static void on_verdict(void *arg, const struct path *from, const char *server, const char *lane, const char *action,
 		       const char *reason, tstamp now)
 {
-	struct replay *r = arg;
+	struct replayer *r = arg;
 	char client[ADDR_TEXT];
 
 	(void)now;
@@ -66,14 +85,14 @@ static void on_verdict(void *arg, const struct path *from, const char *server, c
 		 reason);
 }
 
-static void broken(const struct replay *r, const char *what)
+static void broken(const struct replayer *r, const char *what)
 {
 	fprintf(stderr, "%s:%u: %s\n", r->file, r->line, what);
 	exit(2);
 }
 
 /* The "conf" lines at the head, as a file. */
-static void load_config(struct replay *r)
+static void load_config(struct replayer *r)
 {
 	char path[] = "/tmp/replay-XXXXXX", line[LINE_MAX_];
 	int fd = mkstemp(path);
@@ -94,9 +113,116 @@ static void load_config(struct replay *r)
 	unlink(path);
 }
 
+static size_t read_hex(const struct replayer *r, const char *hex, uint8_t *out, size_t cap)
+{
+	size_t n = 0;
+	unsigned byte;
+
+	for (; sscanf(hex, "%2x", &byte) == 1; hex += 2) {
+		if (n == cap)
+			broken(r, "datagram too long");
+		out[n++] = (uint8_t)byte;
+	}
+	return n;
+}
+
+/* --- layers: no key is known, so what each use of one gave then is given again ----------------------------------- */
+
+/* The next use of that context in that direction; one of another length means that the stories have parted. */
+static bool play(void *arg, enum aead_use use, uint8_t *out, size_t len)
+{
+	const struct player *p = arg;
+
+	for (unsigned i = 0; i < p->replay->n_layers; i++) {
+		struct layer *l = &p->replay->layers[i];
+
+		if (l->used || l->use != use || strcmp(l->context, p->context) != 0)
+			continue;
+		if (l->ok && l->len != len)
+			return false;
+		l->used = true;
+		if (l->ok && len)
+			memcpy(out, l->bytes, len);
+		return l->ok;
+	}
+	return false;
+}
+
+static int place_of(const struct replayer *r, const char *name)
+{
+	for (int i = 0; i < PROXY_CONTEXTS; i++)
+		if (strcmp(r->config.proxy.contexts[i].name, name) == 0)
+			return i;
+	return -1;
+}
+
+/* <name> <next> <limit> <pending|used> <whole|lost> <window> <challenge> */
+static void take_context(struct replayer *r, const char *text)
+{
+	struct proxy_context_view v = { .limit = 0 };
+	unsigned long long next, limit, wnext, seen;
+	char name[64], pending[16], synced[16], challenge[32];
+	unsigned size;
+	int place;
+
+	if (sscanf(text, "%63s %llu %llu %15s %15s %llu:%llx:%u %31s", name, &next, &limit, pending, synced, &wnext,
+		   &seen, &size, challenge) != 9 ||
+	    (place = place_of(r, name)) < 0)
+		broken(r, "expected a context of the configuration");
+	v.state = (struct oscore_state){ next, strcmp(synced, "whole") == 0, { wnext, seen, (uint8_t)size } };
+	v.limit = limit;
+	v.pending = strcmp(pending, "pending") == 0;
+	read_hex(r, challenge, v.challenge, sizeof v.challenge);
+	r->players[place] = (struct player){ r, r->config.proxy.contexts[place].name, { play, &r->players[place] } };
+	if (!proxy_context_play(r->proxy, (uint8_t)place, &r->players[place].aead, &v))
+		broken(r, "the context cannot be played");
+}
+
+static void take_allowed(struct replayer *r, const char *text)
+{
+	unsigned long long limit;
+	char name[64];
+
+	if (sscanf(text, "%63s %llu", name, &limit) != 2 || place_of(r, name) < 0)
+		broken(r, "expected a context and a number");
+	proxy_context_allow(r->proxy, (uint8_t)place_of(r, name), limit);
+}
+
+/* All of them, before the first line is taken: they stand behind the input that they belong to. */
+static void read_layers(struct replayer *r)
+{
+	char line[LINE_MAX_], context[64], use[8], hex[LINE_MAX_];
+	long at = ftell(r->in);
+
+	while (fgets(line, sizeof line, r->in)) {
+		struct layer *l;
+
+		if (sscanf(line, "%*s layer %63s %7s %4095s", context, use, hex) != 3)
+			continue;
+		r->layers = realloc(r->layers, (r->n_layers + 1) * sizeof *r->layers);
+		if (!r->layers)
+			exit(2);
+		l = &r->layers[r->n_layers++];
+		*l = (struct layer){ .use = strcmp(use, "seal") == 0 ? AEAD_SEAL : AEAD_OPEN, .ok = hex[0] != '-' };
+		snprintf(l->context, sizeof l->context, "%.31s", context);
+		l->bytes = malloc(strlen(hex) / 2 + 1);
+		if (!l->bytes)
+			exit(2);
+		l->len = l->ok ? read_hex(r, hex, l->bytes, strlen(hex) / 2) : 0;
+	}
+	fseek(r->in, at, SEEK_SET);
+}
+
+static void free_layers(struct replayer *r)
+{
+	for (unsigned i = 0; i < r->n_layers; i++)
+		free(r->layers[i].bytes);
+	free(r->layers);
+}
+
 /* --- translation ----------------------------------------------------------------------------------------------- */
 
-static struct pair *next_pair(struct replay *r, const struct addr *peer, unsigned side)
+static struct pair *next_pair(struct replayer *r, const struct addr *peer, unsigned side)
 {
 	for (unsigned i = 0; i < r->n_pairs; i++)
 		if (!r->pairs[i].seen[side] && addr_equal(&r->pairs[i].peer, peer))
@@ -107,7 +233,7 @@ static struct pair *next_pair(struct replay *r, const struct addr *peer, unsigne
 	return &r->pairs[r->n_pairs++];
 }
 
-static void remember(struct replay *r, const struct addr *peer, struct bytes datagram, unsigned side)
+static void remember(struct replayer *r, const struct addr *peer, struct bytes datagram, unsigned side)
 {
 	struct pair *p = next_pair(r, peer, side);
 	struct msg_option echo;
@@ -132,7 +258,8 @@ static bool is_answer(const struct msg *m)
 }
 
 /* The Message ID of an ACK or RST, the token of a response, an Echo: each as the engine knows it now. */
-static struct bytes translate(struct replay *r, const struct path *from, const struct msg *m, uint8_t *buf, size_t cap)
+static struct bytes translate(struct replayer *r, const struct path *from, const struct msg *m, uint8_t *buf,
+			      size_t cap)
 {
 	struct bytes token = m->token, echo = { NULL, 0 };
 	struct msg_iter it = msg_options(m);
@@ -164,7 +291,7 @@ static struct bytes translate(struct replay *r, const struct path *from, const s
 
 /* --- time ------------------------------------------------------------------------------------------------------ */
 
-static void pump(struct replay *r)
+static void pump(struct replayer *r)
 {
 	struct path to;
 	struct bytes d;
@@ -173,7 +300,7 @@ static void pump(struct replay *r)
 		remember(r, &to.remote, d, 1);
 }
 
-static void pass_time(struct replay *r, tstamp until)
+static void pass_time(struct replayer *r, tstamp until)
 {
 	tstamp next;
 
@@ -186,7 +313,7 @@ static void pass_time(struct replay *r, tstamp until)
 		r->now = until;
 }
 
-static void start(struct replay *r, tstamp now)
+static void start(struct replayer *r, tstamp now)
 {
 	static const struct proxy_tap none = { .verdict = NULL };
 	struct proxy_tap tap = none;
@@ -205,7 +332,7 @@ static void start(struct replay *r, tstamp now)
 
 /* --- lines ----------------------------------------------------------------------------------------------------- */
 
-static tstamp read_time(const struct replay *r, const char *word)
+static tstamp read_time(const struct replayer *r, const char *word)
 {
 	unsigned long long s, ns;
 
@@ -214,20 +341,7 @@ static tstamp read_time(const struct replay *r, const char *word)
 	return s * TSTAMP_S + ns;
 }
 
-static size_t read_hex(const struct replay *r, const char *hex, uint8_t *out, size_t cap)
-{
-	size_t n = 0;
-	unsigned byte;
-
-	for (; sscanf(hex, "%2x", &byte) == 1; hex += 2) {
-		if (n == cap)
-			broken(r, "datagram too long");
-		out[n++] = (uint8_t)byte;
-	}
-	return n;
-}
-
-static struct path read_path(const struct replay *r, const char *leg, const char *local, const char *remote)
+static struct path read_path(const struct replayer *r, const char *leg, const char *local, const char *remote)
 {
 	struct path p = { .leg = strcmp(leg, "device") == 0 ? LEG_DEVICE : LEG_CLIENT };
 
@@ -236,7 +350,7 @@ static struct path read_path(const struct replay *r, const char *leg, const char
 	return p;
 }
 
-static void take_input(struct replay *r, const struct path *from, const char *hex)
+static void take_input(struct replayer *r, const struct path *from, const char *hex)
 {
 	uint8_t raw[2048], buf[2048];
 	struct bytes d = bytes_of(raw, read_hex(r, hex, raw, sizeof raw));
@@ -253,7 +367,7 @@ static void take_input(struct replay *r, const struct path *from, const char *he
 	pump(r);
 }
 
-static void take_verdict(struct replay *r, const char *recorded)
+static void take_verdict(struct replayer *r, const char *recorded)
 {
 	r->verdicts++;
 	if (strcmp(r->said, recorded) == 0)
@@ -263,7 +377,7 @@ static void take_verdict(struct replay *r, const char *recorded)
 		       r->said[0] ? r->said : "(no verdict)");
 }
 
-static void take_line(struct replay *r, char *line)
+static void take_line(struct replayer *r, char *line)
 {
 	char *time = strtok(line, " \n"), *what = strtok(NULL, " \n"), *leg, *local, *remote, *hex;
 	struct path path;
@@ -276,6 +390,16 @@ static void take_line(struct replay *r, char *line)
 		take_verdict(r, strtok(NULL, "\n"));
 		return;
 	}
+	if (strcmp(what, "context") == 0) {
+		take_context(r, strtok(NULL, "\n"));
+		return;
+	}
+	if (strcmp(what, "allowed") == 0) {
+		take_allowed(r, strtok(NULL, "\n"));
+		return;
+	}
+	if (strcmp(what, "layer") == 0)
+		return;
 	pass_time(r, read_time(r, time));
 	leg = strtok(NULL, " \n");
 	local = strtok(NULL, " \n");
@@ -298,7 +422,7 @@ static void take_line(struct replay *r, char *line)
 
 static unsigned replay_file(const char *file, bool verbose)
 {
-	struct replay *r = calloc(1, sizeof *r);
+	struct replayer *r = calloc(1, sizeof *r);
 	char line[LINE_MAX_];
 	unsigned differences;
 
@@ -312,6 +436,7 @@ static unsigned replay_file(const char *file, bool verbose)
 		exit(2);
 	}
 	load_config(r);
+	read_layers(r);
 	while (fgets(line, sizeof line, r->in)) {
 		r->line++;
 		take_line(r, line);
@@ -320,6 +445,7 @@ static unsigned replay_file(const char *file, bool verbose)
 	differences = r->differences + (r->verdicts == 0);
 	fclose(r->in);
 	proxy_free(r->proxy);
+	free_layers(r);
 	free(r->pairs);
 	free(r);
 	return differences;

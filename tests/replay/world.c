@@ -95,12 +95,34 @@ static void on_verdict(void *arg, const struct path *from, const char *server, c
 	tracer_verdict(&w->trace, from, server, lane, action, reason, now);
 }
 
+static void on_layer(void *arg, const char *context, enum aead_use use, bool ok, struct bytes bytes)
+{
+	struct world *w = arg;
+
+	tracer_layer(&w->trace, context, use, ok, bytes);
+}
+
+static void on_context(void *arg, const char *context, const struct proxy_context_view *view)
+{
+	struct world *w = arg;
+
+	tracer_context(&w->trace, context, view);
+}
+
+static void on_allowed(void *arg, const char *context, uint64_t limit)
+{
+	struct world *w = arg;
+
+	tracer_allowed(&w->trace, context, limit);
+}
+
 static void record(struct world *w, const char *trace, const char *config)
 {
 	tracer_init(&w->trace);
 	if (trace) {
 		unlink(trace);
 		assert(tracer_start(&w->trace, trace, config) == 0);
+		w->trace.now = w->now;
 	}
 }
 
@@ -117,7 +139,9 @@ struct world *world_open(const char *config, const char *trace, uint64_t seed)
 	w->engine_rng.rng.fill(&w->engine_rng.rng, secret, sizeof secret);
 	w->proxy = proxy_create(&w->config.proxy, secret, &w->engine_rng.rng, w->now);
 	assert(w->proxy);
-	w->tap = (struct proxy_tap){ on_verdict, w };
+	w->tap = (struct proxy_tap){
+		.verdict = on_verdict, .layer = on_layer, .context = on_context, .allowed = on_allowed, .arg = w
+	};
 	proxy_tap(w->proxy, &w->tap);
 	heap_init(&w->timeline, w->slots, WORLD_EVENTS);
 	w->device.addr = w->config.proxy.servers[0].address;
@@ -126,8 +150,47 @@ struct world *world_open(const char *config, const char *trace, uint64_t seed)
 	return w;
 }
 
+/* What is wanted on it is there at once. */
+static void disk(struct world *w)
+{
+	struct oscore_state state;
+
+	for (uint8_t i = 0; i < PROXY_CONTEXTS; i++)
+		if (proxy_context_wanted(w->proxy, i, &state))
+			proxy_context_allow(w->proxy, i, state.next);
+}
+
+static void share(struct oscore_context *c, const struct oscore_setup *guard, struct bytes secret, struct rng *rng)
+{
+	struct oscore_state state = { .synced = true };
+	struct oscore_setup s = *guard;
+
+	s.sender_id = guard->recipient_id;
+	s.recipient_id = guard->sender_id;
+	replay_init(&state.window, s.window);
+	assert(oscore_context_init(c, &s, secret, &state, rng));
+	oscore_context_allow(c, OSCORE_PIV_MAX);
+}
+
+void world_share_key(struct world *w, const char *name, struct world_client *c, uint64_t next, bool whole)
+{
+	static const char secret[16] = "a secret of ours";
+	struct oscore_state state = { .next = next, .synced = whole };
+	uint8_t i = 0;
+
+	while (strcmp(w->config.proxy.contexts[i].name, name) != 0)
+		assert(++i < PROXY_CONTEXTS);
+	replay_init(&state.window, w->config.proxy.contexts[i].setup.window);
+	assert(proxy_context_install(w->proxy, i, bytes_of(secret, sizeof secret), &state));
+	disk(w);
+	if (c)
+		share(&c->key, &w->config.proxy.contexts[i].setup, bytes_of(secret, sizeof secret), &w->rng.rng);
+}
+
 void world_close(struct world *w)
 {
+	for (unsigned i = 0; i < w->n_clients; i++)
+		oscore_context_wipe(&w->clients[i].key);
 	tracer_stop(&w->trace, "done");
 	proxy_free(w->proxy);
 	free(w);
@@ -200,6 +263,30 @@ static void compose(struct world_client *c)
 	assert(c->request_len);
 }
 
+/* What was composed goes inside a layer for the guard. */
+static void wrap(struct world_client *c)
+{
+	uint8_t plain[sizeof c->request];
+	struct oscore_room room;
+	struct msg_option opt;
+	struct msg m, out;
+	struct msgbuf b;
+	struct msg_iter it;
+
+	assert(msg_parse(&m, bytes_of(c->request, c->request_len)) == MSG_OK);
+	msgbuf_begin(&b, plain, sizeof plain, m.type, m.code, m.mid, m.token);
+	for (it = msg_options(&m); msg_next(&it, &opt);)
+		msgbuf_option(&b, opt.number, opt.value);
+	if (c->inside_len)
+		msgbuf_option(&b, OPTION_ECHO, bytes_of(c->inside, c->inside_len));
+	msgbuf_payload(&b, m.payload);
+	assert(msg_parse(&m, msgbuf_end(&b)) == MSG_OK);
+	assert(oscore_protect_request(&c->key, &m, OSCORE_NEXT_HOP, &room, &out, &c->asking) == OSCORE_OK);
+	c->request_len = (size_t)(out.payload.ptr + out.payload.len - room.at);
+	assert(c->request_len <= sizeof c->request);
+	memcpy(c->request, room.at, c->request_len);
+}
+
 static void transmit(struct world_client *c)
 {
 	struct world *w = c->world;
@@ -218,6 +305,8 @@ void world_ask(struct world_client *c)
 {
 	assert(!c->busy);
 	compose(c);
+	if (c->key.sealer)
+		wrap(c);
 	c->busy = true;
 	c->acked = false;
 	c->sent = 0;
@@ -302,8 +391,41 @@ static void take_response(struct world_client *c, const struct msg *m)
 	}
 }
 
+/* Takes the guard's layer off; what bears none is left as it is. */
+static void unwrap(struct world_client *c, const struct msg *m, struct oscore_room *room, struct msg *out)
+{
+	struct msg_option value;
+	struct oscore_option option;
+
+	*out = *m;
+	if (!c->key.opener || !msg_find(m, OPTION_OSCORE, &value))
+		return;
+	assert(oscore_option_parse(&option, value.value) == OSCORE_OPTION_OK);
+	assert(oscore_unprotect_response(&c->key, m, &option, &c->asking, room, out) == OSCORE_OK);
+}
+
+/* The guard lost its window: the same again, with its Echo inside. */
+static bool recovers(struct world_client *c, const struct msg *inside)
+{
+	struct msg_option echo;
+
+	if (!c->key.sealer || inside->code != MSG_UNAUTHORIZED || !msg_find(inside, OPTION_ECHO, &echo) ||
+	    echo.value.len > sizeof c->inside)
+		return false;
+	memcpy(c->inside, echo.value.ptr, echo.value.len);
+	c->inside_len = echo.value.len;
+	c->recovered++;
+	c->busy = false;
+	world_ask(c);
+	c->asked--;
+	return true;
+}
+
 static void client_receive(struct world_client *c, const struct msg *m)
 {
+	struct oscore_room room;
+	struct msg inside;
+
 	if (m->code == MSG_EMPTY) {
 		if (m->type == MSG_CON && c->answers_pings)
 			reply_empty(c, MSG_RESET, m->mid);
@@ -313,8 +435,11 @@ static void client_receive(struct world_client *c, const struct msg *m)
 	}
 	if (m->type == MSG_CON)
 		reply_empty(c, MSG_ACK, m->mid);
-	if (c->busy && bytes_equal(m->token, bytes_of(c->token, sizeof c->token)))
-		take_response(c, m);
+	if (!c->busy || !bytes_equal(m->token, bytes_of(c->token, sizeof c->token)))
+		return;
+	unwrap(c, m, &room, &inside);
+	if (!recovers(c, &inside))
+		take_response(c, &inside);
 }
 
 /* --- the device ------------------------------------------------------------------------------------------------ */
@@ -411,6 +536,7 @@ static void pump(struct world *w)
 	struct path to;
 	struct bytes d;
 
+	disk(w);
 	while ((d = proxy_transmit(w->proxy, &to, w->now)).len) {
 		tracer_out(&w->trace, &to, d, w->now);
 		if (to.leg == LEG_CLIENT && !client_at(w, &to.remote)) {

@@ -9,6 +9,7 @@
 #include "base/heap.h"
 #include "base/rng.h"
 #include "config.h"
+#include "oscore/oscore.h"
 #include "proxy/proxy.h"
 #include "tracer.h"
 
@@ -27,9 +28,16 @@ struct world_client {
 	bool answers_pings, uses_echo;
 	uint64_t period; /* asks again this long after the last request began; 0: by hand */
 
+	/* a layer for the guard around it all; sealer NULL: none */
+	struct oscore_context key;
+	struct oscore_request asking;
+	uint8_t inside[40]; /* the Echo the guard wants inside that layer */
+	size_t inside_len;
+	unsigned recovered; /* asked for such an Echo */
+
 	/* the request under way */
 	bool busy, acked;
-	uint8_t request[64], token[4], echo[40];
+	uint8_t request[160], token[4], echo[40];
 	size_t request_len, echo_len;
 	uint16_t mid;
 	unsigned sent; /* transmissions of it */
@@ -111,6 +119,12 @@ struct world_client *world_client(struct world *w, const char *addr, bool oscore
 void world_ask(struct world_client *c); /* one request, now; c must not be busy */
 /* c asks every `period_s` from now on. */
 void world_keep_asking(struct world_client *c, double period_s);
+
+/*
+ * The guard's context of that name comes to work, the disk being as quick as can be: sequence numbers from `next`, the window whole or lost. The
+ * client, or NULL, holds the other end.
+ */
+void world_share_key(struct world *w, const char *name, struct world_client *c, uint64_t next, bool whole);
 
 /* A datagram from anywhere, now. */
 void world_inject(struct world *w, const struct addr *from, const uint8_t *data, size_t len);
