@@ -351,6 +351,11 @@ bool guard_may_try(struct guard *g, const struct guard_request *rq, uint32_t pee
 	return sure || peers_may_try(&g->peers, peer, now);
 }
 
+bool guard_may_echo(struct guard *g, const struct guard_request *rq, uint32_t peer, tstamp now)
+{
+	return guard_may_reply(g, &rq->client, now) && peers_may_echo(&g->peers, peer, now);
+}
+
 void guard_tried(struct guard *g, const struct guard_request *rq, uint32_t peer, bool authentic, tstamp now)
 {
 	if (authentic) {

@@ -376,14 +376,16 @@ static bool is_follow_up(const struct guard *g, const struct bench *b)
 static struct verdict judge_authenticated(struct guard *g, struct bench *b)
 {
 	struct verdict v = say(VERDICT_FORWARD, REASON_AUTHENTICATED, LANE_AUTHENTICATED);
-	uint64_t wait = peers_spend(&g->peers, b->rq->peer, b->rq->server, b->policy->trusted_rate, b->now);
+	uint64_t wait;
 
-	if (wait) {
+	v.retransmit = true;
+	if (handshake_busy(g, b))
+		v = refusal(b, VERDICT_THROTTLE, REASON_HANDSHAKE_BUSY, 1);
+	else if ((wait = peers_spend(&g->peers, b->rq->peer, b->rq->server, b->policy->trusted_rate,
+				     budget_cost(&b->server->cost, b->kind), b->now)))
 		v = refusal(b, VERDICT_THROTTLE, REASON_RELATION_RATE, (uint32_t)(1 + wait / TSTAMP_S));
-	} else {
-		v.retransmit = true;
+	else
 		v = forward(g, b, v, false, false);
-	}
 	v.proven = true;
 	return v;
 }

@@ -29,14 +29,20 @@ void peers_failed(struct peers *p, uint32_t place, tstamp now)
 	bucket_take(&p->all[place].tries, PEERS_TRIES, PEERS_TRIES_MAX, 1, now);
 }
 
-uint64_t peers_spend(struct peers *p, uint32_t place, uint8_t server, struct rate r, tstamp now)
+bool peers_may_echo(struct peers *p, uint32_t place, tstamp now)
+{
+	return bucket_take(&p->all[place].echoes, PEERS_ECHOES, PEERS_ECHOES_MAX, 1, now);
+}
+
+uint64_t peers_spend(struct peers *p, uint32_t place, uint8_t server, struct rate r, uint64_t cost, tstamp now)
 {
 	struct bucket *own = &p->all[place].own[server];
-	uint64_t per_s = r.count * TSTAMP_S / r.period, burst = per_s ? 2 * per_s : 2;
-	uint64_t wait = bucket_wait(own, r, burst, 1, now);
+	uint64_t per_s = r.count * TSTAMP_S / r.period, burst = per_s ? 2 * per_s : 2, wait;
 
+	cost = cost < burst ? cost : burst;
+	wait = bucket_wait(own, r, burst, cost, now);
 	if (wait == 0)
-		bucket_take(own, r, burst, 1, now);
+		bucket_take(own, r, burst, cost, now);
 	return wait;
 }
 

@@ -14,9 +14,13 @@
 #define PEERS_TRIES     ((struct rate){ 1000, TSTAMP_S })
 #define PEERS_TRIES_MAX 1000
 
+/* Echo values inside a layer whose window was lost: each costs a sequence number, and old messages draw them, too */
+#define PEERS_ECHOES     ((struct rate){ 10, TSTAMP_S })
+#define PEERS_ECHOES_MAX 32
+
 struct peer {
 	uint64_t homes[PEERS_HOMES]; /* keyed hashes of endpoints that sent authentic messages, the newest first */
-	struct bucket tries;
+	struct bucket tries, echoes;
 	struct bucket own[POLICY_SERVERS]; /* each server has a rate of its own */
 };
 
@@ -28,8 +32,12 @@ struct peers {
 void peers_seen(struct peers *p, uint32_t place, uint64_t endpoint);
 bool peers_is_home(const struct peers *p, uint32_t place, uint64_t endpoint);
 bool peers_may_try(const struct peers *p, uint32_t place, tstamp now);
-void peers_failed(struct peers *p, uint32_t place, tstamp now); /* one try came to nothing */
-/* In the peer's own bucket for that server, two seconds deep. 0, or ns until it would pass; then nothing was taken. */
-uint64_t peers_spend(struct peers *p, uint32_t place, uint8_t server, struct rate r, tstamp now);
+void peers_failed(struct peers *p, uint32_t place, tstamp now);   /* one try came to nothing */
+bool peers_may_echo(struct peers *p, uint32_t place, tstamp now); /* one more Echo inside the layer; charged */
+/*
+ * In the peer's own bucket for that server, two seconds deep; a higher cost takes all of it. 0, or ns until it would pass; then nothing
+ * was taken.
+ */
+uint64_t peers_spend(struct peers *p, uint32_t place, uint8_t server, struct rate r, uint64_t cost, tstamp now);
 void peers_forget(struct peers *p, uint32_t place); /* the context changed hands */
 #endif

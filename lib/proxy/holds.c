@@ -35,10 +35,22 @@ static struct proxy_hold *find(struct proxy *p, uint64_t flow, tstamp now)
 	return place;
 }
 
-void holds_keep(struct proxy *p, uint64_t flow, const struct path *from, struct bytes datagram, tstamp now)
+static unsigned used(const struct proxy *p)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < PROXY_HOLDS; i++)
+		n += p->holds[i].datagram != NULL;
+	return n;
+}
+
+void holds_keep(struct proxy *p, uint64_t flow, const struct path *from, struct bytes datagram, bool stranger,
+		tstamp now)
 {
 	struct proxy_hold *h = find(p, flow, now);
 
+	if (stranger && used(p) >= PROXY_HOLDS / 2)
+		return;
 	if (h && !h->datagram)
 		h->datagram = dgram_take(&p->pool);
 	if (!h || !h->datagram || datagram.len > DGRAM_MAX)

@@ -162,7 +162,7 @@ static void act(struct proxy *p, const struct request *rq, const struct verdict 
 	case VERDICT_PING:
 		reply_ping(p, rq->from, now);
 		if (v->hold)
-			holds_keep(p, rq->flow, rq->from, rq->datagram, now);
+			holds_keep(p, rq->flow, rq->from, rq->datagram, false, now);
 		break;
 	case VERDICT_CHALLENGE: reply_challenge(p, &rq->reply, now); break;
 	case VERDICT_THROTTLE: reply_throttle(p, &rq->reply, v->retry_after_s, !v->proven, now); break;
@@ -247,7 +247,7 @@ static bool may_try(struct proxy *p, struct request *rq, const struct oscore_con
 	count_refusal(p, rq, FAULT_KEY_RATE, now);
 	if (may_answer(p, rq, now)) {
 		reply_ping(p, rq->from, now);
-		holds_keep(p, rq->flow, rq->from, rq->datagram, now);
+		holds_keep(p, rq->flow, rq->from, rq->datagram, true, now);
 	}
 	return false;
 }
@@ -261,6 +261,19 @@ static void book(struct proxy *p, const struct request *rq, struct oscore_contex
 	guard_tried(p->guard, &rq->facts, oscore_store_place(p->contexts, c), r == OSCORE_OK, now);
 	if (r == OSCORE_INVALID && proven)
 		c->counters.proven_failed++;
+}
+
+/*
+ * The window was lost. What is authentic may be old then, and its sender anybody: he is answered as a stranger is, and not so often that the
+ * sequence numbers run away.
+ */
+static void ask_for_echo(struct proxy *p, const struct request *rq, const struct oscore_context *c, tstamp now)
+{
+	count_refusal(p, rq, FAULT_UNSYNCED, now);
+	if (rq->layers.n == 1 && (rq->from->remote.port < 1024 || rq->listen->silent ||
+				  !guard_may_echo(p->guard, &rq->facts, oscore_store_place(p->contexts, c), now)))
+		return;
+	reply_echo(p, &rq->reply, bytes_of(c->challenge, OSCORE_CHALLENGE), now);
 }
 
 /* True: the request is now what was inside, or not ours after all (then u->fault says why). False: answered. */
@@ -286,8 +299,7 @@ static bool unwrap_one(struct proxy *p, struct request *rq, struct unwrapping *u
 	layers_push(&rq->layers, p->contexts, c, &remembered);
 	rq->msg = rq->reply.msg = &u->msgs[turn];
 	if (r == OSCORE_UNSYNCED) {
-		count_refusal(p, rq, FAULT_UNSYNCED, now);
-		reply_echo(p, &rq->reply, bytes_of(c->challenge, OSCORE_CHALLENGE), now);
+		ask_for_echo(p, rq, c, now);
 		return false;
 	}
 	look(p, rq);
