@@ -353,7 +353,7 @@ bool guard_may_try(struct guard *g, const struct guard_request *rq, uint32_t pee
 
 bool guard_may_echo(struct guard *g, const struct guard_request *rq, uint32_t peer, tstamp now)
 {
-	return guard_may_reply(g, &rq->client, now) && peers_may_echo(&g->peers, peer, now);
+	return is_proven(g, rq->endpoint, now) || peers_may_echo(&g->peers, peer, now);
 }
 
 void guard_tried(struct guard *g, const struct guard_request *rq, uint32_t peer, bool authentic, tstamp now)

@@ -93,9 +93,9 @@ void guard_echo(struct guard *g, const struct addr *client, const struct addr *l
  * Is a message that claims to come under our context `peer` worth a decryption? Of rq only client, listener, echo and endpoint
  * count. Where the context's holder was heard of it always is; *proven: its sender proved its address in this very message.
  */
-/* It is authentic, but may be old: may its sender be asked for an Echo inside the layer? Charged, as any reply to a stranger. */
-bool guard_may_echo(struct guard *g, const struct guard_request *rq, uint32_t peer, tstamp now);
 bool guard_may_try(struct guard *g, const struct guard_request *rq, uint32_t peer, bool *proven, tstamp now);
+/* It is authentic, but may be old: may its sender be asked for an Echo inside the layer? Who proved his address always may. */
+bool guard_may_echo(struct guard *g, const struct guard_request *rq, uint32_t peer, tstamp now);
 /* What came of it; authentic: and fresh beyond doubt. */
 void guard_tried(struct guard *g, const struct guard_request *rq, uint32_t peer, bool authentic, tstamp now);
 void guard_forget_peer(struct guard *g, uint32_t peer); /* the context has a new key */

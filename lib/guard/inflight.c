@@ -32,14 +32,14 @@ struct inflight *inflight_create(uint32_t capacity)
 	f->capacity = capacity;
 	f->mask = memory_buckets(capacity, 1) - 1;
 	f->places = memory_create(capacity, sizeof *f->places);
-	f->chains = memory_create(1, (f->mask + 1ULL) * sizeof *f->chains);
+	f->chains = memory_create((size_t)f->mask + 1, sizeof *f->chains);
 	if (!f->places || !f->chains) {
 		inflight_free(f);
 		return NULL;
 	}
 	for (uint32_t i = 0; i < capacity; i++)
 		f->places[i].next = i + 1 < capacity ? i + 1 : NONE;
-	memset(f->chains, 0xff, (f->mask + 1ULL) * sizeof *f->chains);
+	memset(f->chains, 0xff, ((size_t)f->mask + 1) * sizeof *f->chains);
 	return f;
 }
 

@@ -140,7 +140,7 @@ static void clamp(struct ratelimit *r, const struct pair *p, tstamp now)
 struct ratelimit *ratelimit_create(const struct ratelimit_config *cfg, const struct siphash_key *key)
 {
 	struct ratelimit *r = memory_create(1, sizeof *r);
-	uint64_t length = memory_buckets(cfg->cells, 2);
+	size_t length = memory_buckets(cfg->cells, 2);
 
 	assert(cfg->n_levels <= RATELIMIT_LEVELS);
 	if (!r)

@@ -82,7 +82,7 @@ static bool mark_accepted(struct shelf *sh, unsigned i, uint64_t piv)
 struct seqtrack *seqtrack_create(uint32_t entries)
 {
 	struct seqtrack *s = memory_create(1, sizeof *s);
-	uint64_t n = memory_buckets(entries, PLACES);
+	size_t n = memory_buckets(entries, PLACES);
 
 	if (!s)
 		return NULL;

@@ -20,7 +20,7 @@ struct oscore_store {
 
 static uint32_t index_size(uint32_t capacity)
 {
-	return memory_buckets(capacity * PROBES + capacity / 2, 1);
+	return memory_buckets(capacity * PROBES + capacity / 2 + 1, 1); /* one stays free: it ends every search */
 }
 
 size_t oscore_store_memory(uint32_t capacity)

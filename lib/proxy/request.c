@@ -45,13 +45,16 @@ static bool absorb_duplicate(struct proxy *p, const struct request *rq, tstamp n
 	return true;
 }
 
+static bool may_answer_stranger(struct proxy *p, const struct request *rq, tstamp now)
+{
+	return rq->from->remote.port >= 1024 && !rq->listen->silent &&
+	       guard_may_reply(p->guard, &rq->from->remote, now);
+}
+
 /* Whoever holds a key of ours is no stranger, and what he is told costs nobody else anything. */
 static bool may_answer(struct proxy *p, const struct request *rq, tstamp now)
 {
-	if (rq->layers.n)
-		return true;
-	return rq->from->remote.port >= 1024 && !rq->listen->silent &&
-	       guard_may_reply(p->guard, &rq->from->remote, now);
+	return rq->layers.n || may_answer_stranger(p, rq, now);
 }
 
 static void tap(const struct proxy *p, const struct request *rq, const struct verdict *v, tstamp now)
@@ -232,7 +235,14 @@ static struct oscore_context *claimed(struct proxy *p, const struct request *rq,
 	return c && !waits_for_reset(p, c) ? c : NULL;
 }
 
-/* A decryption is cheap, but not for everybody and for ever: who may be anybody answers a ping first. */
+/* Who may be anybody answers a ping first, and with that asks again. */
+static void ask_for_proof(struct proxy *p, const struct request *rq, tstamp now)
+{
+	reply_ping(p, rq->from, now);
+	holds_keep(p, rq->flow, rq->from, rq->datagram, true, now);
+}
+
+/* A decryption is cheap, but not for everybody and for ever. */
 static bool may_try(struct proxy *p, struct request *rq, const struct oscore_context *c, bool *proven, tstamp now)
 {
 	*proven = false;
@@ -245,10 +255,8 @@ static bool may_try(struct proxy *p, struct request *rq, const struct oscore_con
 	if (guard_may_try(p->guard, &rq->facts, oscore_store_place(p->contexts, c), proven, now))
 		return true;
 	count_refusal(p, rq, FAULT_KEY_RATE, now);
-	if (may_answer(p, rq, now)) {
-		reply_ping(p, rq->from, now);
-		holds_keep(p, rq->flow, rq->from, rq->datagram, true, now);
-	}
+	if (may_answer(p, rq, now))
+		ask_for_proof(p, rq, now);
 	return false;
 }
 
@@ -269,11 +277,15 @@ static void book(struct proxy *p, const struct request *rq, struct oscore_contex
  */
 static void ask_for_echo(struct proxy *p, const struct request *rq, const struct oscore_context *c, tstamp now)
 {
+	bool stranger = rq->layers.n == 1;
+
 	count_refusal(p, rq, FAULT_UNSYNCED, now);
-	if (rq->layers.n == 1 && (rq->from->remote.port < 1024 || rq->listen->silent ||
-				  !guard_may_echo(p->guard, &rq->facts, oscore_store_place(p->contexts, c), now)))
+	if (stranger && !may_answer_stranger(p, rq, now))
 		return;
-	reply_echo(p, &rq->reply, bytes_of(c->challenge, OSCORE_CHALLENGE), now);
+	if (!stranger || guard_may_echo(p->guard, &rq->facts, oscore_store_place(p->contexts, c), now))
+		reply_echo(p, &rq->reply, bytes_of(c->challenge, OSCORE_CHALLENGE), now);
+	else
+		ask_for_proof(p, rq, now);
 }
 
 /* True: the request is now what was inside, or not ours after all (then u->fault says why). False: answered. */

@@ -4,8 +4,9 @@
  * that nothing is left. Input: 8 bytes of seed, one that says how much of a random story follows the rest, events.
  */
 #include "fuzz_target.h"
-#include "fuzz_message.h"
+#include "fuzz_layer.h"
 #include "coap/option.h"
+#include "guard/state.h"
 #include "proxy/core.h"
 #include "proxy/snapshot.h"
 #include <stdio.h>
@@ -30,6 +31,9 @@ struct world {
 	uint16_t device_mid;
 	struct fuzz_asked asked[ASKED];
 	unsigned n_asked;
+	struct fuzz_ends ends;
+	uint64_t keys;             /* uses of them, since the datagram came */
+	struct fuzz_talk *subject; /* of the datagram that is being received; NULL: none */
 	struct dgram *taken[1024]; /* out of the pool, so that it runs dry */
 	unsigned n_taken;
 	unsigned sent; /* since the event began */
@@ -69,7 +73,7 @@ static void put_address(struct addr *a, const char *text)
 static void put_server(struct proxy_config *c, uint8_t i, const char *name, const char *address, const char *path)
 {
 	static const enum policy_mode modes[] = { MODE_EXEMPTIONS, MODE_EXEMPTIONS, MODE_EXEMPTIONS,
-						  MODE_OPEN,       MODE_THROTTLE,   MODE_EXEMPTIONS };
+						  MODE_OPEN,       MODE_THROTTLE,   MODE_FULL };
 	static const enum policy_plain plains[] = { PLAIN_THROTTLE, PLAIN_DENY,     PLAIN_ALLOW,
 						    PLAIN_THROTTLE, PLAIN_THROTTLE, PLAIN_ALLOW };
 	struct proxy_server *s = &c->servers[i];
@@ -78,9 +82,10 @@ static void put_server(struct proxy_config *c, uint8_t i, const char *name, cons
 	snprintf(s->uri_path, sizeof s->uri_path, "%s", path);
 	put_address(&s->address, address);
 	s->forward = i % 2;
+	s->require_layer = i == 4 && !c->precise_errors;
 	s->observe_max = 4;
 	c->policy.servers[i] = (struct policy_server){
-		.present = i < 5,
+		.present = i < 5 || c->precise_errors,
 		.link = i / 2,
 		.mode = modes[i],
 		.plain = plains[i],
@@ -123,11 +128,35 @@ static void put_listens(struct proxy_config *c)
 	}
 }
 
+/* Hall is the next hop of a layer; its own context serves nobody else. */
+static void put_contexts(struct proxy_config *c)
+{
+	static const char *const names[] = { "front", "inner", "host", "next" };
+	static const uint64_t servers[] = { 0xff, 0x2d, 0x0f, 0 };
+
+	for (uint8_t i = 0; i < PROXY_CONTEXTS; i++)
+		c->contexts[i].next_hop = PROXY_NO_SERVER;
+	for (uint8_t i = 0; i < FUZZ_CONTEXTS; i++) {
+		snprintf(c->contexts[i].name, sizeof c->contexts[i].name, "%s", names[i]);
+		c->contexts[i].servers = servers[i];
+		c->contexts[i].setup = fuzz_layer_setup(i);
+	}
+	c->contexts[FUZZ_NEXT].next_hop = 2;
+	put_address(&c->contexts[FUZZ_SOURCE].source, "[2001:db8:2::a]:1");
+}
+
 static void configure(struct world *w)
 {
 	struct proxy_config *c = &w->cfg;
 
-	*c = (struct proxy_config){ .name = "guard under fire", .max_datagram = 1280, .max_options = 32 };
+	*c = (struct proxy_config){ .name = "guard under fire",
+				    .max_datagram = 1280,
+				    .max_options = 32,
+				    .max_layers = 2,
+				    .hop_limit = 16,
+				    .ssn_reserve = 64 };
+	c->max_layers = (uint32_t)(w->seed >> 8) % PROXY_LAYERS + 1;
+	c->precise_errors = w->seed >> 16 & 1;
 	c->exchanges = (uint32_t)(16 + w->seed % 49);
 	put_listens(c);
 	put_links(c);
@@ -138,6 +167,7 @@ static void configure(struct world *w)
 	put_server(c, 4, "slow", "[fd00:db8::21]:5683", "slow");
 	put_server(c, 5, "new", "[fd00:db8::22]:5683", "new");
 	snprintf(c->servers[2].uri_host, sizeof c->servers[2].uri_host, "hall.example");
+	put_contexts(c);
 	c->policy.throttle_rate = (struct rate){ 4, TSTAMP_S };
 	c->policy.table_size = 256;
 	c->policy.reply_rate = (struct rate){ 5, TSTAMP_S };
@@ -163,6 +193,16 @@ static void note_verdict(void *arg, const struct path *from, const char *server,
 
 	MUST(w, from->leg == LEG_CLIENT && now == w->now);
 	MUST(w, strlen(server) && strlen(lane) && strlen(action) && strlen(reason));
+}
+
+static void note_key(void *arg, const char *context, enum aead_use use, bool ok, struct bytes bytes)
+{
+	struct world *w = arg;
+
+	MUST(w, strlen(context) && (ok || bytes.len == 0));
+	w->keys++;
+	if (use == AEAD_OPEN && ok && w->subject)
+		w->subject->came_off = true;
 }
 
 /* /64s of their own, some in one; one IPv4, one at a well-known port; two reach the other listeners. */
@@ -201,7 +241,8 @@ static unsigned check_exchange(const struct world *w, const struct exchange *x)
 	MUST(w, !x->up || x->state == EXCHANGE_WAITING || x->state == EXCHANGE_PARKED || x->state == EXCHANGE_QUEUED ||
 			x->state == EXCHANGE_DISPLACED || x->state == EXCHANGE_SENT);
 	MUST(w, x->state != EXCHANGE_ANSWERED || x->down);
-	return (unsigned)((x->up && !x->up->queued) + !!x->down + !!x->long_token);
+	MUST(w, !x->bare || x->has_layer);
+	return (unsigned)((x->up && !x->up->queued) + !!x->down + !!x->long_token + !!x->bare);
 }
 
 static unsigned queued(const struct world *w)
@@ -281,10 +322,25 @@ static void got_request(struct world *w, const struct path *to, const struct msg
 	memcpy(a->token, m->token.ptr, sizeof a->token);
 	a->oscore = msg_find(m, OPTION_OSCORE, &opt);
 	a->observe = msg_find(m, OPTION_OBSERVE, &opt);
+	a->layered = fuzz_layer_heard(&w->ends, m, &a->layer);
+	MUST(w, a->layered || !addr_equal(&w->cfg.servers[2].address, &to->remote)); /* hall gets nothing without */
 }
 
-static void got_reply(struct world *w, const struct path *to, const struct msg *m)
+/* What is inside the layers that came off the request. There is no other answer to it. */
+static void read_layers(struct world *w, struct msg *m, struct oscore_room rooms[2])
 {
+	struct fuzz_talk *t = fuzz_layer_talk(&w->ends, m);
+	unsigned read;
+
+	if (!t || m->code == MSG_EMPTY)
+		return;
+	read = fuzz_layer_read(&w->ends, t, m, rooms);
+	MUST(w, read > 0 || !t->came_off || t->repeated);
+}
+
+static void got_reply(struct world *w, const struct path *to, struct msg *m)
+{
+	struct oscore_room rooms[2];
 	struct fuzz_peer *c = w->clients;
 	struct msg_option echo;
 
@@ -294,6 +350,7 @@ static void got_reply(struct world *w, const struct path *to, const struct msg *
 	MUST(w, m->code == MSG_EMPTY || msg_is_response(m));
 	if (m->type == MSG_CON)
 		c->con_mid = m->mid;
+	read_layers(w, m, rooms);
 	if (msg_find(m, OPTION_ECHO, &echo) && echo.value.len <= sizeof c->echo) {
 		memcpy(c->echo, echo.value.ptr, echo.value.len);
 		c->echo_len = echo.value.len;
@@ -344,6 +401,24 @@ static void pass(struct world *w, uint64_t ns)
 
 /* --- events ------------------------------------------------------------------------------------------------------ */
 
+/* The layered request in it, or the one that was kept and is taken up again because of it. */
+static struct fuzz_talk *subject_of(struct world *w, const struct path *from, struct bytes datagram)
+{
+	struct msg m;
+
+	if (from->leg == LEG_DEVICE || msg_parse(&m, datagram) != MSG_OK)
+		return NULL;
+	if (m.code == MSG_EMPTY)
+		for (unsigned i = 0; i < PROXY_HOLDS; i++) {
+			const struct proxy_hold *h = &w->proxy->holds[i];
+
+			if (h->datagram && addr_equal(&h->from.remote, &from->remote) &&
+			    msg_parse(&m, dgram_bytes(h->datagram)) == MSG_OK)
+				return fuzz_layer_talk(&w->ends, &m);
+		}
+	return fuzz_layer_talk(&w->ends, &m);
+}
+
 /* A copy that ends where it ends. */
 static void receive(struct world *w, const struct path *from, const uint8_t *buf, size_t len)
 {
@@ -352,8 +427,36 @@ static void receive(struct world *w, const struct path *from, const uint8_t *buf
 	if (!copy)
 		abort();
 	memcpy(copy, buf, len);
+	w->subject = subject_of(w, from, bytes_of(copy, len));
+	w->keys = 0;
 	proxy_receive(w->proxy, from, bytes_of(copy, len), w->now);
+	MUST(w, w->keys <= 2 * w->cfg.max_layers); /* as many off, and as many on again: 4 with the default of 2 */
+	w->subject = NULL;
 	free(copy);
+}
+
+/* As it is, if it cannot be protected. */
+static size_t with_layers(struct world *w, uint8_t *buf, size_t len)
+{
+	uint8_t layered[DGRAM_MAX];
+	size_t n;
+
+	memcpy(layered, buf, len);
+	n = fuzz_layer_request(&w->in, &w->ends, layered, len);
+	if (n == 0)
+		return len;
+	memcpy(buf, layered, n);
+	return n;
+}
+
+/* It is sent a second time, or not as it was. */
+static void note_copy(struct world *w, const uint8_t *buf, size_t len)
+{
+	struct fuzz_talk *t;
+	struct msg m;
+
+	if (msg_parse(&m, bytes_of(buf, len)) == MSG_OK && (t = fuzz_layer_talk(&w->ends, &m)))
+		t->repeated = true;
 }
 
 static size_t from_client(struct world *w, struct fuzz_peer *c, uint8_t *buf)
@@ -363,8 +466,13 @@ static size_t from_client(struct world *w, struct fuzz_peer *c, uint8_t *buf)
 
 	if (how < 11) {
 		len = fuzz_request(&w->in, c, &w->piv, buf, DGRAM_MAX);
+		if (how > 5)
+			len = with_layers(w, buf, len);
 	} else if (how == 11) { /* again */
 		memcpy(buf, c->last, c->last_len);
+		note_copy(w, buf, c->last_len);
+		if (c->last_len > 4 && fuzz_chance(&w->in, 2)) /* as somebody would who had heard it */
+			buf[3] ^= (uint8_t)(1 + fuzz_byte(&w->in));
 		return c->last_len;
 	} else if (how == 12) {
 		return fuzz_empty(MSG_CON, ++c->next_mid, buf);
@@ -373,8 +481,10 @@ static size_t from_client(struct world *w, struct fuzz_peer *c, uint8_t *buf)
 	} else {
 		return fuzz_empty(MSG_RESET, (uint16_t)(c->con_mid + fuzz_chance(&w->in, 8)), buf);
 	}
-	if (fuzz_chance(&w->in, 16))
+	if (fuzz_chance(&w->in, 16)) {
+		note_copy(w, buf, len);
 		len = fuzz_damage(&w->in, buf, len, DGRAM_MAX);
+	}
 	memcpy(c->last, buf, len);
 	c->last_len = len;
 	return len;
@@ -404,7 +514,9 @@ static void batch_event(struct world *w)
 
 		in[i] = (struct proxy_input){ c->path, bytes_of(bufs[i], len) };
 	}
+	w->keys = 0;
 	proxy_receive_batch(w->proxy, in, n, w->now);
+	MUST(w, w->keys <= 2 * n * w->cfg.max_layers);
 }
 
 /* The client that answers the guard: as all should. */
@@ -419,16 +531,34 @@ static void proof_event(struct world *w)
 	receive(w, &c->path, buf, sizeof buf);
 }
 
+/* Without, if it cannot be protected. Now and then under a number of its own, though it needs none. */
+static size_t answer_layered(struct world *w, struct fuzz_asked *a, uint8_t *buf, size_t len)
+{
+	uint8_t layered[DGRAM_MAX];
+	size_t n;
+
+	memcpy(layered, buf, len);
+	if (fuzz_chance(&w->in, 4))
+		a->layer.nonce_free = false;
+	n = fuzz_layer_response(&w->ends, &a->layer, layered, len);
+	if (n == 0)
+		return len;
+	memcpy(buf, layered, n);
+	return n;
+}
+
 static void device_event(struct world *w)
 {
 	unsigned known = w->n_asked < ASKED ? w->n_asked : ASKED, back = fuzz_byte(&w->in);
 	struct fuzz_asked unknown = { .to = { .leg = LEG_DEVICE, .remote = w->cfg.servers[0].address } };
-	const struct fuzz_asked *a = known ? &w->asked[(w->n_asked - 1 - back / 2 % 8 % known) % ASKED] : &unknown;
+	struct fuzz_asked *a = known ? &w->asked[(w->n_asked - 1 - back / 2 % 8 % known) % ASKED] : &unknown;
 	struct path from = a->to;
 	uint8_t buf[DGRAM_MAX];
 	size_t len = fuzz_response(&w->in, a, &w->device_mid, buf, sizeof buf);
 
 	w->event = "a datagram of a device";
+	if (a->layered && !fuzz_chance(&w->in, 8))
+		len = answer_layered(w, a, buf, len);
 	if (back >= 0xf8)
 		from.local.port ^= 1;
 	if (back >= 0xfc)
@@ -483,7 +613,7 @@ static void move_server(struct world *w, uint8_t i, unsigned how)
 	case 0: s->present = !s->present; break;
 	case 1: s->link = (uint8_t)((s->link + 1) % LINKS); break;
 	case 2: w->cfg.servers[i].address.port ^= 1; break;
-	case 3: s->mode = (enum policy_mode)((s->mode + 1) % 3); break;
+	case 3: s->mode = (enum policy_mode)((s->mode + 1) % 4); break;
 	default: s->plain = (enum policy_plain)((s->plain + 1) % 3); break;
 	}
 }
@@ -585,6 +715,22 @@ static void drought_event(struct world *w)
 			w->taken[w->n_taken++] = dgram_take(&w->proxy->pool);
 }
 
+/* At the start, or after one: its window is whole, or was lost. */
+static void install(struct world *w, uint8_t place, bool synced)
+{
+	struct oscore_state state = proxy_context_state(w->proxy, place);
+
+	if (state.window.size == 0)
+		replay_init(&state.window, 32);
+	state.synced &= synced;
+	if (state.next == 0)
+		state.synced = synced;
+	if (!proxy_context_install(w->proxy, place, fuzz_layer_secret(place), &state))
+		abort();
+	if (proxy_context_wanted(w->proxy, place, &state))
+		proxy_context_allow(w->proxy, place, state.next);
+}
+
 /* As if a device had been asked 65536 times just now. */
 static void numbers_event(struct world *w)
 {
@@ -596,11 +742,47 @@ static void numbers_event(struct world *w)
 	s->next = 0;
 }
 
+/* What the daemon does with a context, in any order. No number is ever used twice. */
+static void context_event(struct world *w)
+{
+	uint8_t which = fuzz_byte(&w->in), place = which % FUZZ_CONTEXTS;
+	struct oscore_state state;
+
+	w->event = "a context";
+	switch (which >> 2 & 7) {
+	case 0: proxy_context_withdraw(w->proxy, place); break;
+	case 1: install(w, place, true); break;
+	case 2: install(w, place, false); break;
+	case 3: w->cfg.contexts[place].refuse_unsynced ^= true; break;
+	case 4: w->cfg.contexts[place].servers ^= which >> 5; break;
+	default:
+		if (proxy_context_wanted(w->proxy, place, &state))
+			proxy_context_allow(w->proxy, place, state.next);
+		break;
+	}
+}
+
+/* As if somebody had forged a thousand messages under each kid just now, and drawn all Echoes. */
+static void tries_event(struct world *w)
+{
+	w->event = "all tries spent";
+	for (uint32_t i = 0; i < FUZZ_CONTEXTS; i++) {
+		while (peers_may_try(&w->proxy->guard->peers, i, w->now))
+			peers_failed(&w->proxy->guard->peers, i, w->now);
+		while (peers_may_echo(&w->proxy->guard->peers, i, w->now))
+			;
+	}
+}
+
 static void rare_event(struct world *w)
 {
 	struct path to = { .leg = LEG_DEVICE };
 
-	switch (fuzz_below(&w->in, 8)) {
+	switch (fuzz_below(&w->in, 12)) {
+	case 8:
+	case 9:
+	case 10: context_event(w); break;
+	case 11: tries_event(w); break;
 	case 0: reload_event(w); break;
 	case 1: look_event(w); break;
 	case 2:
@@ -655,7 +837,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	w->proxy = proxy_create(&w->cfg, secret, &w->rng, w->now);
 	if (!w->proxy)
 		abort();
-	proxy_tap(w->proxy, &(struct proxy_tap){ note_verdict, w });
+	proxy_tap(w->proxy, &(struct proxy_tap){ .verdict = note_verdict, .layer = note_key, .arg = w });
+	fuzz_layer_open(&w->ends, &w->rng);
+	for (uint8_t i = 0; i < FUZZ_CONTEXTS; i++)
+		install(w, i, true);
 	for (unsigned i = 0; i < 4000 && !fuzz_ended(&w->in); i++)
 		play(w);
 	w->event = "the last word";
@@ -663,5 +848,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	pass(w, 30 * TSTAMP_HOUR); /* the longest timer is an observation's, 25 h */
 	check_left(w);
 	proxy_free(w->proxy);
+	fuzz_layer_close(&w->ends);
 	return 0;
 }

@@ -4,6 +4,7 @@
 #include "base/dgram.h"
 #include "coap/msg.h"
 #include "fuzz_input.h"
+#include "oscore/oscore.h"
 
 #define FUZZ_TOKEN 1200
 
@@ -24,6 +25,8 @@ struct fuzz_asked {
 	uint16_t mid;
 	uint8_t type, token[8];
 	bool oscore, observe;
+	bool layered; /* under the guard's layer: so its answer is */
+	struct oscore_request layer;
 };
 
 size_t fuzz_request(struct fuzz_input *in, struct fuzz_peer *from, uint32_t *piv, uint8_t *buf, size_t cap);

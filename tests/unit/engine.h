@@ -63,6 +63,7 @@ struct engine {
 	uint64_t to_device, to_client;
 	char action[16], reason[24], lane[16]; /* the last verdict */
 	uint64_t verdicts;
+	uint64_t seals, opens, failed_opens; /* what the keys of our contexts did */
 };
 
 /*

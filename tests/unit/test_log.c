@@ -191,12 +191,36 @@ static void test_long_keys(void **state)
 	assert_string_equal(written(f), "<4>one\n<4>three\n");
 }
 
+/* The last lines stay to be asked for; debug, of which there may be one for each datagram, does not push them out. */
+static void test_kept(void **state)
+{
+	struct fixture *f = *state;
+
+	log_set_level(&f->log, LEVEL_DEBUG);
+	assert_null(log_kept(&f->log, 0));
+	log_event(&f->log, LEVEL_WARN, &(struct event){ .kind = EVENT_RELOAD_FAILED }, "one\n");
+	for (unsigned i = 0; i < 100; i++)
+		log_debug(&f->log, "debug");
+	log_info(&f->log, "two");
+	assert_string_equal(log_kept(&f->log, 0)->text, "one?");
+	assert_int_equal(log_kept(&f->log, 0)->event, EVENT_RELOAD_FAILED);
+	assert_int_equal(log_kept(&f->log, 0)->level, LEVEL_WARN);
+	assert_string_equal(log_kept(&f->log, 1)->text, "two");
+	assert_null(log_kept(&f->log, 2));
+	for (unsigned i = 0; i < LOG_KEPT; i++)
+		log_info(&f->log, "line %u", i);
+	assert_string_equal(log_kept(&f->log, 0)->text, "line 0");
+	assert_string_equal(log_kept(&f->log, LOG_KEPT - 1)->text, "line 63");
+	assert_null(log_kept(&f->log, LOG_KEPT));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_priorities, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_level, setup, teardown),
 		cmocka_unit_test(test_level_words),
+		cmocka_unit_test_setup_teardown(test_kept, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_control_characters, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_long_line, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_folding, setup, teardown),

@@ -154,7 +154,7 @@ static uint64_t next_random(uint64_t *state)
 /* Absent, empty or up to `max` bytes. */
 static struct bytes some_bytes(uint64_t *seed, uint8_t *at, size_t max)
 {
-	size_t len = next_random(seed) % (max + 1);
+	size_t len = (size_t)(next_random(seed) % (max + 1));
 
 	if (next_random(seed) % 3 == 0)
 		return bytes_of(NULL, 0);
@@ -223,7 +223,7 @@ static void test_back_and_there(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 200000; i++) {
 		uint8_t value[12], out[OSCORE_OPTION_LEN], *block;
-		size_t len = next_random(&seed) % sizeof value;
+		size_t len = (size_t)(next_random(&seed) % sizeof value);
 		struct oscore_option o;
 
 		for (size_t k = 0; k < len; k++)

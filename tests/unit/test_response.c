@@ -263,7 +263,7 @@ static void test_verbatim(void **state)
 	(void)state;
 	for (unsigned round = 0; round < 300; round++) {
 		uint8_t buf[1280], tail[1200];
-		size_t n = 0, payload = engine_random(e) % 1000;
+		size_t n = 0, payload = (size_t)(engine_random(e) % 1000);
 		const struct engine_sent *s;
 		struct msg up, got;
 

@@ -195,7 +195,7 @@ static void test_shipped(void **state)
 	static const char *const heads[SECTION_COUNT] = {
 		"[guard]",          ";[listen outside]", ";[link default]", ";[server lamp]",
 		";[context phone]", "[throttle]",        "[allow-list]",    "[echo]",
-		"[sequence]",       "[state]",           "[control]",
+		"[sequence]",       "[state]",           "[control]",      "[metrics]",
 	};
 
 	(void)state;
@@ -220,7 +220,6 @@ static void test_planned(void **state)
 		const char *section, *key, *value, *paper;
 	} rows[] = {
 		{ "egress", NULL, NULL, "`[egress]`" },
-		{ "metrics", NULL, NULL, "`[metrics]`" },
 		{ "listen", "side", NULL, "`[listen]` `side`" },
 		{ "link", "block-size", NULL, "`[link]` `block-size`" },
 		{ "throttle", "exempt", NULL, "`[throttle]` `exempt`" },
