@@ -108,6 +108,8 @@ struct guard *guard_create(const struct policy *policy, uint32_t requests, const
 		guard_free(g);
 		return NULL;
 	}
+	for (unsigned i = 0; i < POLICY_SERVERS; i++)
+		g->numbers[i] = (uint8_t)i;
 	cost_from_policy(g);
 	return g;
 }
@@ -134,6 +136,7 @@ static void forget_relation(struct guard *g, struct relation *rel)
 {
 	seqtrack_forget(g->seqtrack, reputation_key(g->reputation, rel));
 	reputation_remove(g->reputation, rel);
+	g->changes++;
 }
 
 static void forget_server(struct guard *g, uint8_t server)
@@ -178,7 +181,7 @@ void guard_identify(const struct guard *g, struct guard_request *rq)
 	reach_prefetch(g->reach, rq->endpoint);
 	if (!rq->trackable)
 		return;
-	rq->relation = identity_relation(&g->hash_key, rq->server, rq->kid, rq->kid_context);
+	rq->relation = identity_relation(&g->hash_key, g->numbers[rq->server], rq->kid, rq->kid_context);
 	reputation_prefetch(g->reputation, rq->relation);
 	seqtrack_prefetch(g->seqtrack, rq->relation);
 }

@@ -49,11 +49,11 @@ void holds_keep(struct proxy *p, uint64_t flow, const struct path *from, struct 
 {
 	struct proxy_hold *h = find(p, flow, now);
 
-	if (stranger && used(p) >= PROXY_HOLDS / 2)
+	if (datagram.len > DGRAM_MAX || (stranger && used(p) >= PROXY_HOLDS / 2))
 		return;
 	if (h && !h->datagram)
 		h->datagram = dgram_take(&p->pool);
-	if (!h || !h->datagram || datagram.len > DGRAM_MAX)
+	if (!h || !h->datagram)
 		return;
 	h->flow = flow;
 	h->from = *from;

@@ -163,8 +163,11 @@ static bool repeated(struct proxy *p, struct exchange *x, const struct msg *m, t
 	return m->code == MSG_UNAUTHORIZED && msg_find(m, OPTION_ECHO, &echo) && upstream_repeat(p, x, echo.value, now);
 }
 
-/* Our layer comes off first. What does not bear it says nothing about the server, and is not passed on as if it did. */
-static void settle_layered(struct proxy *p, struct exchange *x, const struct msg *m, tstamp now)
+/*
+ * Our layer comes off first. What does not bear it says nothing about the server, and is not passed on as if it did. False: nobody
+ * with our key sent it, and nothing happened.
+ */
+static bool settle_layered(struct proxy *p, struct exchange *x, const struct msg *m, tstamp now)
 {
 	struct oscore_option option;
 	struct oscore_room room;
@@ -173,18 +176,19 @@ static void settle_layered(struct proxy *p, struct exchange *x, const struct msg
 
 	if (!msg_find(m, OPTION_OSCORE, &value)) {
 		ending_failed(p, x, MSG_BAD_GATEWAY, FAULT_UNPROTECTED, now);
-		return;
+		return true;
 	}
 	if (oscore_option_parse(&option, value.value) != OSCORE_OPTION_OK ||
 	    layers_remove(&x->up_layer, p->contexts, m, &option, &room, &inside) != OSCORE_OK) {
 		core_count(p, FAULT_NOT_AUTHENTIC); /* as if it had never come (RFC 8613 §8.4) */
-		return;
+		return false;
 	}
 	if (repeated(p, x, &inside, now))
-		return;
+		return true;
 	dgram_give(&p->pool, x->bare);
 	x->bare = NULL;
 	settle(p, x, &inside, now);
+	return true;
 }
 
 static void answered(struct proxy *p, uint8_t server, enum path_channel channel, const struct msg *m, tstamp now)
@@ -198,10 +202,10 @@ static void answered(struct proxy *p, uint8_t server, enum path_channel channel,
 	}
 	if (m->type == MSG_CON && !acknowledge(p, server, channel, m, now))
 		return;
-	if (x->has_layer)
-		settle_layered(p, x, m, now);
-	else
+	if (!x->has_layer)
 		settle(p, x, m, now);
+	else if (!settle_layered(p, x, m, now)) /* the true one is no duplicate of it */
+		dedup_forget(p->dedup, dedup_key(speaker(server, channel), m->mid, m->token));
 }
 
 void response_receive(struct proxy *p, const struct path *from, const struct msg *m, tstamp now)

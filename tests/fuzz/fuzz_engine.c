@@ -357,11 +357,30 @@ static void got_reply(struct world *w, const struct path *to, struct msg *m)
 	}
 }
 
+/* It is sent a second time, or not as it was. */
+static void note_copy(struct world *w, const uint8_t *buf, size_t len)
+{
+	struct fuzz_talk *t;
+	struct msg m;
+
+	if (msg_parse(&m, bytes_of(buf, len)) == MSG_OK && (t = fuzz_layer_talk(&w->ends, &m)))
+		t->repeated = true;
+}
+
+/* What is kept comes in a second time, and may find other contexts then. */
+static void note_kept(struct world *w)
+{
+	for (unsigned i = 0; i < PROXY_HOLDS; i++)
+		if (w->proxy->holds[i].datagram)
+			note_copy(w, w->proxy->holds[i].datagram->buf, w->proxy->holds[i].datagram->len);
+}
+
 static void drain(struct world *w)
 {
 	struct path to;
 	struct bytes d;
 
+	note_kept(w);
 	while ((d = proxy_transmit(w->proxy, &to, w->now)).len) {
 		uint8_t *copy = malloc(d.len);
 		struct msg m;
@@ -447,16 +466,6 @@ static size_t with_layers(struct world *w, uint8_t *buf, size_t len)
 		return len;
 	memcpy(buf, layered, n);
 	return n;
-}
-
-/* It is sent a second time, or not as it was. */
-static void note_copy(struct world *w, const uint8_t *buf, size_t len)
-{
-	struct fuzz_talk *t;
-	struct msg m;
-
-	if (msg_parse(&m, bytes_of(buf, len)) == MSG_OK && (t = fuzz_layer_talk(&w->ends, &m)))
-		t->repeated = true;
 }
 
 static size_t from_client(struct world *w, struct fuzz_peer *c, uint8_t *buf)

@@ -31,13 +31,13 @@ struct bytes fuzz_layer_secret(uint8_t context);
 
 void fuzz_layer_open(struct fuzz_ends *e, struct rng *rng);
 void fuzz_layer_close(struct fuzz_ends *e);
-/* The request in buf gets a token and up to three layers, in place. Returns the new length; 0: it cannot be protected. */
+/* The request in buf gets a token and up to three layers, in place. Returns the new length; 0: it cannot. */
 size_t fuzz_layer_request(struct fuzz_input *in, struct fuzz_ends *e, uint8_t *buf, size_t len);
 /* The talk of a message with such a token; NULL: it has none, or is too old. */
 struct fuzz_talk *fuzz_layer_talk(struct fuzz_ends *e, const struct msg *m);
 /*
- * Takes the layers off a response, as far as they can be. Returns how many: 0 means that nobody who has the keys sent this. A second copy
- * of a message counts as read.
+ * Takes the layers off a response, as far as they can be. Returns how many: 0 means that nobody who has the keys sent
+ * this. A second copy of a message counts as read.
  */
 unsigned fuzz_layer_read(struct fuzz_ends *e, struct fuzz_talk *t, struct msg *m, struct oscore_room rooms[2]);
 /* The next hop's end. False: not under the guard's key. */

@@ -28,7 +28,7 @@ static struct bottle three(struct proxy_config cfg)
 	return b;
 }
 
-/* --- whom a context may reach -------------------------------------------------------------------------------------- */
+/* --- whom a context may reach ------------------------------------------------------------------------------------- */
 
 /* Under these layers; beside the outermost and inside the innermost; to which server as what, or the refusal inside. */
 struct row {
@@ -287,7 +287,7 @@ static void test_bombs(void **state)
 			}
 }
 
-/* --- repetitions --------------------------------------------------------------------------------------------------- */
+/* --- repetitions -------------------------------------------------------------------------------------------------- */
 
 /* Who asks the same again hears the same bytes, whether or not the first ones arrived. */
 static void test_repeated(void **state)
@@ -343,7 +343,7 @@ static void test_repeated(void **state)
 	bottle_stop(&b);
 }
 
-/* --- what a stranger may learn ------------------------------------------------------------------------------------- */
+/* --- what a stranger may learn ------------------------------------------------------------------------------------ */
 
 struct vector {
 	char *json;
@@ -427,7 +427,7 @@ static void test_precise(void **state)
 	free(v.json);
 }
 
-/* Who has no key cannot tell a wrong key from a wrong tag from an old number: same bytes, same count, with any server behind. */
+/* Without a key nobody tells wrong kid, wrong tag and old number apart: same bytes, same count, whatever is behind. */
 static void test_uniform(void **state)
 {
 	static const struct {
@@ -470,7 +470,7 @@ static void test_uniform(void **state)
 	free(v.json);
 }
 
-/* --- after a restart ----------------------------------------------------------------------------------------------- */
+/* --- after a restart ---------------------------------------------------------------------------------------------- */
 
 static void test_unsynced(void **state)
 {
@@ -566,7 +566,7 @@ static void test_mute(void **state)
 	bottle_stop(&b);
 }
 
-/* --- a context for one host ---------------------------------------------------------------------------------------- */
+/* --- a context for one host --------------------------------------------------------------------------------------- */
 
 static void test_source(void **state)
 {
