@@ -4,9 +4,15 @@
 #   make run        a real device behind the guard, with a live view
 #   make check      unit, vectors, replay, arrows, integration with real peers; all with ASan and UBSan
 #   make attack     the flood scenarios in full, three modes side by side
+#   make crash      kill -9 of the guard under traffic, ROUNDS times
 #   make fuzz       random stories through the engine, for FUZZ_SECONDS; needs clang and its runtime
 #   make bench      speed, as ratios side by side in one run
+#   make size       bytes of text at -Os, and whether they are too many
+#   make musl       built on musl, as OpenWrt does, with unit tests and stories
+#   make cross      the same for 32-bit ARM and big-endian s390x, under qemu-user
 #   make install    into DESTDIR, under PREFIX
+#   make deb        the Debian package, into build/deb
+#   make deb-check  the package in bare systems of Debian 12 and 13, booted; as root
 
 SHELL    := /bin/bash
 B        ?= build
@@ -25,9 +31,12 @@ LINKED := -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed
 # AEAD_WITNESS: a nonce used twice aborts.
 ASAN   := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DAEAD_WITNESS
 
+# V=1 prints commands.
+Q := $(if $(V),,@)
+
 CFLAGS  ?= $(HARDEN)
 LDFLAGS ?= $(LINKED)
-CPPFLAGS = -std=c11 -D_GNU_SOURCE -Ilib -Idaemon -DCOAP_GUARD_VERSION='"$(VERSION) ($(GIT))"' -MMD -MP
+CPPFLAGS += -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -Ilib -Idaemon -DCOAP_GUARD_VERSION='"$(VERSION) ($(GIT))"' -MMD -MP
 LIBS_LIB    = $(shell $(PKG) --libs $(PKGS_LIB))
 LIBS_DAEMON = $(shell $(PKG) --libs $(PKGS_DAEMON)) $(LIBS_LIB)
 INCLUDES    = $(shell $(PKG) --cflags $(PKGS_LIB) $(PKGS_DAEMON))
@@ -37,37 +46,42 @@ LIB := \
 	lib/coap/dedup.c lib/coap/mid.c lib/coap/msg.c lib/coap/msgbuf.c lib/coap/option.c lib/coap/retransmit.c \
 	lib/coap/uri.c \
 	lib/crypto/aead.c lib/crypto/hkdf.c lib/crypto/secret.c \
-	lib/guard/budget.c lib/guard/echo.c lib/guard/guard.c lib/guard/guard_view.c lib/guard/identity.c lib/guard/inflight.c \
+	lib/guard/budget.c lib/guard/echo.c lib/guard/guard.c lib/guard/guard_fleet.c lib/guard/guard_hint.c lib/guard/guard_view.c lib/guard/identity.c lib/guard/inflight.c \
 	lib/guard/judge.c lib/guard/linksched.c lib/guard/newcomers.c lib/guard/peers.c lib/guard/ping.c lib/guard/ratelimit.c \
 	lib/guard/reach.c lib/guard/relation.c lib/guard/replies.c lib/guard/reputation.c lib/guard/seqtrack.c lib/guard/settle.c \
 	lib/guard/standing.c lib/guard/verdict.c \
 	lib/oscore/oscore.c lib/oscore/oscore_aad.c lib/oscore/oscore_class.c lib/oscore/oscore_context.c \
 	lib/oscore/oscore_option.c lib/oscore/oscore_setup.c lib/oscore/oscore_store.c lib/oscore/replay.c \
 	lib/proxy/classify.c lib/proxy/core.c lib/proxy/ending.c lib/proxy/exchange.c lib/proxy/fault.c lib/proxy/holds.c \
-	lib/proxy/layers.c lib/proxy/opening.c lib/proxy/proxy.c lib/proxy/proxy_context.c lib/proxy/reply.c lib/proxy/request.c lib/proxy/response.c lib/proxy/snapshot.c lib/proxy/snapshot_contexts.c \
+	lib/proxy/layers.c lib/proxy/opening.c lib/proxy/proxy.c lib/proxy/proxy_context.c lib/proxy/proxy_fleet.c lib/proxy/proxy_hint.c lib/proxy/reply.c lib/proxy/request.c lib/proxy/response.c lib/proxy/snapshot.c lib/proxy/snapshot_contexts.c \
+	lib/proxy/snapshot_metrics.c \
 	lib/proxy/target.c lib/proxy/upstream.c
 
 DAEMON := \
-	daemon/answer.c daemon/command.c daemon/completion.c daemon/config.c daemon/config_errors.c daemon/context_key.c \
+	daemon/answer.c daemon/command.c daemon/crc32.c daemon/fleet.c daemon/hintfile.c daemon/hints.c daemon/wall.c daemon/completion.c daemon/config.c daemon/config_errors.c daemon/context_key.c \
 	daemon/contexts.c daemon/control.c daemon/daemon.c \
-	daemon/digest.c daemon/draft.c daemon/entropy.c daemon/log.c daemon/loop.c daemon/metrics.c daemon/renewal.c daemon/rules.c daemon/schema.c \
+	daemon/digest.c daemon/draft.c daemon/entropy.c daemon/log.c daemon/loop.c daemon/metrics.c daemon/nft.c daemon/renewal.c daemon/rules.c daemon/schema.c \
 	daemon/secrets.c daemon/sockaddr.c daemon/statedir.c daemon/systemd.c daemon/tracer.c daemon/udp.c daemon/udp_places.c \
-	daemon/units.c daemon/value.c
+	daemon/units.c daemon/value.c \
+	daemon/event.c daemon/http.c daemon/journal.c daemon/metrics_http.c daemon/usage.c
 
-GUARDCTL := daemon/enquiry.c daemon/guardctl.c daemon/json.c daemon/screen.c daemon/table.c
+GUARDCTL := \
+	daemon/enquiry.c daemon/guardctl.c daemon/json.c daemon/paint.c daemon/redact.c daemon/report.c daemon/screen.c \
+	daemon/shells.c daemon/table.c daemon/terminal.c daemon/top.c daemon/usage.c daemon/view.c
 
 # One tests/unit/test_NAME.c each.
 UNIT := \
 	addr bucket dgram heap siphash \
 	dedup hostile mid msg msgbuf option retransmit uri \
-	aead hkdf oscore oscore_aad oscore_class oscore_option replay \
-	charges echo linksched newcomers ping ratelimit seqtrack tally \
+	aead hkdf oscore oscore_aad oscore_class oscore_context oscore_option oscore_store replay \
+	charges echo linksched newcomers peers ping ratelimit seqtrack tally \
 	budget guard guard_view identity inflight judge reach relation replies reputation settle standing \
-	classify exchange layers proxy reply request response snapshot target upstream \
-	answer config contexts digest entropy log schema secrets sockaddr statedir systemd table tracer units
+	classify exchange forgeries holds layered layers next_hop proxy reply request response snapshot target unwrap upstream \
+	answer config contexts digest entropy log nft schema secrets sockaddr statedir systemd table tracer units \
+	http journal redact shells terminal
 
 .DEFAULT_GOAL := all
-.PHONY: all run check quick tests-build replay replay-record attack fuzz bench lint install clean deps deps-check FORCE
+.PHONY: pages all run check quick unit deb deb-check tests-build replay replay-record attack crash fuzz bench lint install clean deps deps-check FORCE
 .SECONDARY:
 
 all: $(B)/coap-guardd $(B)/coap-guardctl
@@ -81,7 +95,7 @@ FORCE:
 $(B)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
-	@$(CC) $(CPPFLAGS) $(WARN) $(CFLAGS) $(INCLUDES) -c $< -o $@
+	$(Q)$(CC) $(CPPFLAGS) $(WARN) $(CFLAGS) $(INCLUDES) -c $< -o $@
 
 LIB_O      = $(LIB:%.c=$(B)/%.o)
 DAEMON_O   = $(DAEMON:%.c=$(B)/%.o)
@@ -89,11 +103,11 @@ GUARDCTL_O = $(GUARDCTL:%.c=$(B)/%.o)
 
 $(B)/coap-guardd: $(B)/daemon/main.o $(DAEMON_O) $(LIB_O)
 	@echo "  LINK  $@"
-	@$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(LIBS_DAEMON)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(LIBS_DAEMON)
 
 $(B)/coap-guardctl: $(GUARDCTL_O)
 	@echo "  LINK  $@"
-	@$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@
 
 -include $(wildcard $(B)/lib/*/*.d $(B)/daemon/*.d $(B)/tests/*/*.d)
 
@@ -103,31 +117,49 @@ ASAN_FLAGS := CFLAGS='$(ASAN)' LDFLAGS=
 
 TESTED_O = $(DAEMON_O) $(filter-out %/guardctl.o,$(GUARDCTL_O)) $(LIB_O)
 
-RIG_O = $(B)/tests/unit/engine.o $(B)/tests/unit/msgtext.o $(B)/tests/unit/nested.o $(B)/tests/unit/vectors.o
+RIG_O = $(B)/tests/unit/bottle.o $(B)/tests/unit/engine.o $(B)/tests/unit/msgtext.o $(B)/tests/unit/nested.o $(B)/tests/unit/vectors.o
 
 $(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(RIG_O) $(TESTED_O)
 	@echo "  LINK  $@"
-	@$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ -lcmocka $(LIBS_DAEMON)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ -lcmocka $(LIBS_DAEMON)
 
 $(B)/tests/replay/test_scenarios: $(B)/tests/replay/test_scenarios.o $(B)/tests/replay/world.o $(TESTED_O)
 $(B)/tests/replay/replay: $(B)/tests/replay/replay.o $(TESTED_O)
 $(B)/tests/replay/test_scenarios $(B)/tests/replay/replay:
 	@echo "  LINK  $@"
-	@$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ -lcmocka $(LIBS_DAEMON)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ -lcmocka $(LIBS_DAEMON)
 
 $(B)/tests/support/%: $(B)/tests/support/%.o
-	@$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@
 
-FUZZ = tests/fuzz/fuzz_engine.c tests/fuzz/fuzz_message.c
+# Loaded into the plain daemon by LD_PRELOAD.
+$(B)/tests/support/%.so: tests/support/%.c $(B)/flags
+	@mkdir -p $(@D)
+	@$(CC) $(CPPFLAGS) $(WARN) -O2 -g -fPIC -shared $< -o $@
+
+$(B)/tests/support/pages: $(B)/tests/support/pages.o $(TESTED_O)
+	@echo "  LINK  $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(LIBS_DAEMON)
+
+# Fills in what the manual and docs/operations.md take from the tables of the code.
+pages: $(B)/tests/support/pages
+	@tests/pages.sh $< --write
+
+FUZZ = tests/fuzz/fuzz_engine.c tests/fuzz/fuzz_layer.c tests/fuzz/fuzz_message.c
 
 # Plays the corpus only; fuzz builds the same with libFuzzer.
 $(B)/tests/fuzz/fuzz_engine: $(FUZZ:%.c=$(B)/%.o) $(B)/tests/fuzz/fuzz_main.o $(LIB_O)
 	@echo "  LINK  $@"
-	@$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(LIBS_LIB)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(LIBS_LIB)
 
-SUPPORT = $(B)/tests/support/flood $(B)/tests/support/relay
+SUPPORT = $(B)/tests/support/dying.so $(B)/tests/support/flood $(B)/tests/support/relay $(B)/tests/support/pages
 
 tests-build: all $(UNIT:%=$(B)/tests/unit/test_%) $(B)/tests/replay/test_scenarios $(B)/tests/replay/replay $(B)/tests/fuzz/fuzz_engine $(SUPPORT)
+
+# What packagers run: with the flags as they are.
+unit: $(UNIT:%=$(B)/tests/unit/test_%)
+	@for t in $^; do $$t >$(B)/unit.log 2>&1 || { cat $(B)/unit.log; echo "FAILED $$t"; exit 1; }; done; \
+		echo "$(words $^) rooms good"
 
 deps:
 	@tests/support/deps.sh build
@@ -162,6 +194,12 @@ attack: deps-check
 	@tests/support/peers.sh $(B)/peers
 	@BUILD=$(abspath $(B)) /usr/bin/python3 tests/integration/attack.py
 
+ROUNDS ?= 500
+
+crash: deps-check
+	@$(MAKE) --no-print-directory -j2 all $(SUPPORT)
+	@ROUNDS=$(ROUNDS) BUILD=$(abspath $(B)) /usr/bin/python3 tests/integration/test_crash.py
+
 FUZZ_SECONDS ?= 60
 FUZZ_FLAGS   := $(ASAN)
 
@@ -186,7 +224,7 @@ $(B)/bench/bare $(B)/bench/device $(B)/bench/load $(B)/bench/yardstick: $(B)/tes
 $(B)/bench/%: $(B)/tests/bench/%.o
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
-	@$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(shell $(PKG) --libs libuv) $(LIBS_LIB)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(shell $(PKG) --libs libuv) $(LIBS_LIB)
 
 # Ratios are printed, never asserted. BENCH_ARGS='--only refused --repeats 15', or --callgrind to count instructions.
 bench: deps-check
@@ -196,15 +234,76 @@ bench: deps-check
 lint:
 	@clang-format --dry-run -Werror $(shell git ls-files '*.c' '*.h')
 	@$(MAKE) --no-print-directory B=$(B)/clang CC=clang all
-	@shellcheck -S warning tests/*.sh tests/*/*.sh .ci/run
+	@shellcheck -S warning tests/*.sh tests/*/*.sh .ci/run conf/openwrt/files/*.sh conf/openwrt/files/*.init
+
+# --- other machines -------------------------------------------------------------------------------------------------
+
+SIZE_MAX   := 250000
+SMALL      := -Os -fno-strict-aliasing -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables
+SMALL_LINK := -pie -Wl,--gc-sections,--as-needed
+
+# As OpenWrt builds it.
+size:
+	@$(MAKE) --no-print-directory -j2 B=$(B)/size CFLAGS='$(SMALL)' LDFLAGS='$(SMALL_LINK)' all
+	@size $(B)/size/coap-guardd $(B)/size/coap-guardctl
+	@text=$$(size $(B)/size/coap-guardd | awk 'NR == 2 { print $$1 }'); \
+		echo "coap-guardd: $$text bytes of text, $(SIZE_MAX) at most"; [ $$text -lt $(SIZE_MAX) ]
+
+# What needs no other program of this machine: RUN runs what was built, CC and pkg-config are those of the environment.
+elsewhere:
+	@$(MAKE) --no-print-directory -j2 CFLAGS='$(ELSEWHERE)' LDFLAGS='$(ELSEWHERE_LINK)' tests-elsewhere
+	@BUILD=$(abspath $(B)) UNIT='$(UNIT)' tests/elsewhere.sh
+
+tests-elsewhere: all $(UNIT:%=$(B)/tests/unit/test_%) $(B)/tests/replay/test_scenarios $(B)/tests/replay/replay $(B)/tests/fuzz/fuzz_engine
+
+# Big-endian s390x and 32-bit ARM, under qemu-user.
+CROSS := armhf s390x
+cross: $(CROSS:%=cross-%)
+cross-%:
+	@tests/support/cross.sh $* $(B)/cross/$*
+	@. $(abspath $(B))/cross/$*/env && $(MAKE) --no-print-directory B=$(B)/cross/$*/out ELSEWHERE='-O2 -g' elsewhere
+
+# musl's own CMSG_NXTHDR is not fit for -Wconversion.
+MUSL_WARN := $(filter-out -Wconversion,$(WARN))
+
+# The first time its libraries are built, too, which takes some minutes.
+musl:
+	@tests/support/musl.sh $(B)/musl
+	@. $(abspath $(B))/musl/env && $(MAKE) --no-print-directory B=$(B)/musl/guard ELSEWHERE='$(SMALL)' WARN='$(MUSL_WARN)' \
+		ELSEWHERE_LINK='-static -Wl,--gc-sections' elsewhere
+
+BASH_DIR ?= $(PREFIX)/share/bash-completion/completions
+ZSH_DIR  ?= $(PREFIX)/share/zsh/vendor-completions
+FISH_DIR ?= $(PREFIX)/share/fish/vendor_completions.d
+# One that runs on this machine, for the completions; name another when this is a cross build.
+GUARDCTL_HERE ?= $(B)/coap-guardctl
 
 install: all
 	install -D -m 755 $(B)/coap-guardd $(DESTDIR)$(PREFIX)/sbin/coap-guardd
 	install -D -m 755 $(B)/coap-guardctl $(DESTDIR)$(PREFIX)/bin/coap-guardctl
 	install -D -m 644 conf/coap-guard.conf $(DESTDIR)/etc/coap-guard/coap-guard.conf
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/coap-guardd/examples conf/examples/*
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man5 docs/man/*.5
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man7 docs/man/*.7
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 docs/man/*.8
+	mkdir -p $(addprefix $(DESTDIR),$(BASH_DIR) $(ZSH_DIR) $(FISH_DIR))
+	$(GUARDCTL_HERE) --completion bash >$(DESTDIR)$(BASH_DIR)/coap-guardctl
+	ln -sf coap-guardctl $(DESTDIR)$(BASH_DIR)/coap-guardd
+	$(GUARDCTL_HERE) --completion zsh >$(DESTDIR)$(ZSH_DIR)/_coap-guardctl
+	$(GUARDCTL_HERE) --completion fish >$(DESTDIR)$(FISH_DIR)/coap-guardctl.fish
+	ln -sf coap-guardctl.fish $(DESTDIR)$(FISH_DIR)/coap-guardd.fish
 	install -D -m 644 systemd/coap-guardd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/coap-guardd.service
+	install -D -m 644 systemd/coap-guard-nft.service $(DESTDIR)$(PREFIX)/lib/systemd/system/coap-guard-nft.service
 	install -D -m 644 systemd/coap-guard.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/coap-guard.conf
 	install -D -m 644 systemd/coap-guard.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/coap-guard.conf
+
+deb:
+	@tests/support/deps.sh deb
+	@tests/support/deb.sh $(B)/deb
+
+deb-check: all $(SUPPORT)
+	@tests/support/deps.sh deb-check
+	@BUILD=$(abspath $(B)) /usr/bin/python3 tests/integration/test_package.py
 
 clean:
 	rm -rf $(B)

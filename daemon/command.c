@@ -4,6 +4,7 @@
 #include "renewal.h"
 #include "version.h"
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -147,7 +148,9 @@ static void run_forget(struct daemon *d, const char *argument, struct answer *ou
 	if (!read_address(argument, &who, out))
 		return;
 	n = proxy_forget(d->proxy, &who, loop_now(d->loop));
-	log_info(&d->log, "forgot %u records of %s", n, addr_format_host(&who, text));
+	addr_format_host(&who, text);
+	log_event(&d->log, LEVEL_INFO, &(struct event){ EVENT_FORGOTTEN, { [FIELD_PEER] = text } },
+		  "forgot %u records of %s", n, text);
 	answer_print(out, OK "%u record%s forgotten\n", n, n == 1 ? "" : "s");
 }
 
@@ -211,6 +214,53 @@ static void run_trace_off(struct daemon *d, const char *argument, struct answer 
 	answer_print(out, OK "trace: %s\n", d->tracer.state);
 }
 
+static void run_config(struct daemon *d, const char *argument, struct answer *out)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *file = open_memstream(&text, &len);
+
+	(void)argument;
+	if (file)
+		config_dump(&d->config, file);
+	if (file && fclose(file) == 0)
+		answer_print(out, OK "%s", text);
+	else
+		answer_print(out, "error out of memory\n");
+	free(text);
+}
+
+static void run_version(struct daemon *d, const char *argument, struct answer *out)
+{
+	(void)d;
+	(void)argument;
+	answer_print(out, OK "coap-guardd %s\nlibuv %s (built with %s)\n%s (built with %s)\n", COAP_GUARD_VERSION,
+		     loop_runs_with(), loop_built_with(), entropy_runs_with(), entropy_built_with());
+}
+
+/* The time is the wall clock's, in UTC. */
+static void run_log(struct daemon *d, const char *argument, struct answer *out)
+{
+	static const char *const names[] = { "time", "level", "event", "message" };
+	struct snapshot_sink sink = begin_table(out);
+	const struct log_kept *k;
+	char when[32] = "";
+	struct tm tm;
+
+	(void)argument;
+	sink.header(sink.arg, names, 4);
+	for (unsigned i = 0; (k = log_kept(&d->log, i)); i++) {
+		if (gmtime_r(&k->at, &tm))
+			strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm);
+		const struct snapshot_cell cells[] = { TEXT(when), TEXT(log_level_word(k->level)),
+						       TEXT(*event_word(k->event) ? event_word(k->event) : "-"),
+						       TEXT(k->text) };
+
+		sink.row(sink.arg, cells, 4);
+	}
+	answer_table_end(out);
+}
+
 static const struct command {
 	const char *words;
 	bool has_argument; /* the rest of the line */
@@ -226,6 +276,9 @@ static const struct command {
 	{ "counters", false, run_counters },
 	{ "why", true, run_why },
 	{ "metrics", false, run_metrics },
+	{ "log", false, run_log },
+	{ "config", false, run_config },
+	{ "version", false, run_version },
 	{ "reload", false, run_reload },
 	{ "forget", true, run_forget },
 	{ "trace on", true, run_trace_on },

@@ -21,10 +21,17 @@ struct config {
 	char secret_files[PROXY_CONTEXTS]
 			 [128]; /* by place in proxy.contexts; what is not absolute is beside the first file */
 	char state_directory[108];
-	uint64_t memory_limit;    /* bytes; the daemon holds proxy_memory() against it */
-	char control_socket[108]; /* empty: none */
-	char control_group[32];   /* empty: the group the daemon runs in */
+	char link_interfaces[POLICY_LINKS][16]; /* by place in proxy.links; empty: not told */
+	/* Packets past the guard: of all senders, by place in proxy.servers, and of one. */
+	struct rate bypass_rates[POLICY_SERVERS], bypass_source;
+	bool save_hints;            /* what is known of clients, over a restart */
+	char echo_secret_file[128]; /* as secret_files; empty: none */
+	uint64_t memory_limit;      /* bytes; the daemon holds proxy_memory() against it */
+	char control_socket[108];   /* empty: none */
+	char control_group[32];     /* empty: the group the daemon runs in */
 	uint32_t control_mode;
+	struct addr metrics_listen; /* port 0: nowhere */
+	char metrics_path[64];
 
 	/* Where each value came from, by the place of its section and of its key in the schema. */
 	unsigned n_files;

@@ -21,6 +21,15 @@ static const char *name_at(const struct contexts *x, unsigned place)
 	return x->config->proxy.contexts[place].name;
 }
 
+#define ABOUT(x, place, what)                                                                                          \
+	&(struct event)                                                                                                \
+	{                                                                                                              \
+		what,                                                                                                  \
+		{                                                                                                      \
+			[FIELD_CONTEXT] = name_at(x, place)                                                            \
+		}                                                                                                      \
+	}
+
 static bool works(const struct contexts *x, unsigned place)
 {
 	return proxy_context_works(x->proxy, (uint8_t)place);
@@ -29,7 +38,8 @@ static bool works(const struct contexts *x, unsigned place)
 static void refuse(struct contexts *x, unsigned place, const char *why)
 {
 	proxy_context_explain(x->proxy, (uint8_t)place, why);
-	log_error(x->log, "[context %s] refused: %s", name_at(x, place), why);
+	log_event(x->log, LEVEL_ERROR, ABOUT(x, place, EVENT_CONTEXT_REFUSED), "[context %s] refused: %s",
+		  name_at(x, place), why);
 }
 
 const char *contexts_twin(const struct contexts *x, unsigned place, const struct context_key *k)
@@ -63,7 +73,8 @@ static void explain_write(struct contexts *x, unsigned place, int error, tstamp 
 		 x->places[place].written ? "it stops when its sequence numbers run out" : "it waits for that");
 	snprintf(key, sizeof key, "state of context %u", place);
 	proxy_context_explain(x->proxy, (uint8_t)place, why);
-	log_folded(x->log, LEVEL_ERROR, key, now, "[context %s] %s", name_at(x, place), why);
+	log_event_folded(x->log, LEVEL_ERROR, ABOUT(x, place, EVENT_STATE_UNWRITTEN), key, now, "[context %s] %s",
+			 name_at(x, place), why);
 }
 
 /* Writes what the engine wants to be on disk before it goes on. Returns when to try again. */
@@ -86,7 +97,8 @@ static tstamp keep(struct contexts *x, unsigned place, tstamp now)
 	proxy_context_allow(x->proxy, (uint8_t)place, state.next);
 	if (c->writing.pause) {
 		proxy_context_explain(x->proxy, (uint8_t)place, "");
-		log_info(x->log, "[context %s] its state is on disk again", name_at(x, place));
+		log_event(x->log, LEVEL_INFO, ABOUT(x, place, EVENT_STATE_WRITTEN),
+			  "[context %s] its state is on disk again", name_at(x, place));
 	}
 	c->writing = (struct contexts_retry){ 0 };
 	c->written = true;
@@ -198,7 +210,8 @@ static void store(struct contexts *x, unsigned place)
 	error = write_state(x, place, NULL, &state);
 	x->places[place].written = false;
 	if (error)
-		log_error(x->log, "[context %s] its last state was not written: %s; the replay window is lost",
+		log_event(x->log, LEVEL_ERROR, ABOUT(x, place, EVENT_STATE_UNWRITTEN),
+			  "[context %s] its last state was not written: %s; the replay window is lost",
 			  name_at(x, place), strerror(-error));
 }
 
@@ -212,7 +225,8 @@ int contexts_open_directory(struct contexts *x, tstamp now)
 		return 0;
 	}
 	retry_later(&x->opening, now);
-	log_folded(x->log, LEVEL_ERROR, "state directory", now, "[state] directory: %s; no context works", why);
+	log_event_folded(x->log, LEVEL_ERROR, &(struct event){ .kind = EVENT_CONTEXT_REFUSED }, "state directory", now,
+			 "[state] directory: %s; no context works", why);
 	for (unsigned i = 0; i < PROXY_CONTEXTS; i++) {
 		if (*name_at(x, i))
 			proxy_context_explain(x->proxy, (uint8_t)i, why);

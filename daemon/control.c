@@ -194,6 +194,14 @@ static int remove_stale(const struct sockaddr_un *name)
 	}
 }
 
+/* Asked first: under a filter of system calls chown(2) may be forbidden even where it changes nothing. */
+static bool belongs_to(const char *path, gid_t group)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && st.st_gid == group;
+}
+
 /* The group last: until then the socket is the owner's alone. */
 static int set_access(const struct control_config *cfg)
 {
@@ -203,7 +211,7 @@ static int set_access(const struct control_config *cfg)
 		group = getgrnam(cfg->group);
 		if (!group)
 			return -ENOKEY;
-		if (chown(cfg->path, (uid_t)-1, group->gr_gid) != 0)
+		if (!belongs_to(cfg->path, group->gr_gid) && chown(cfg->path, (uid_t)-1, group->gr_gid) != 0)
 			return -EPERM;
 	}
 	return chmod(cfg->path, cfg->mode) == 0 ? 0 : -errno;

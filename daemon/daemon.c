@@ -1,5 +1,6 @@
 #include "daemon.h"
 #include "command.h"
+#include "metrics.h"
 #include "version.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -59,11 +60,12 @@ static tstamp on_settle(void *arg, tstamp now)
 {
 	struct daemon *d = arg;
 	unsigned rounds = 0;
-	tstamp contexts;
+	tstamp kept;
 
 	if (tstamp_reached(proxy_next_expiry(d->proxy, now), now))
 		proxy_expire(d->proxy, now);
-	contexts = contexts_settle(&d->contexts, now);
+	kept = tstamp_min(contexts_settle(&d->contexts, now), hints_settle(&d->hints, now));
+	kept = tstamp_min(kept, fleet_settle(&d->fleet, now));
 	pump(d, now);
 	do {
 		udp_flush(d->udp);
@@ -72,7 +74,7 @@ static tstamp on_settle(void *arg, tstamp now)
 	tracer_flush(&d->tracer);
 	digest_write(&d->digest, d->proxy, &d->log, now);
 	log_expire(&d->log, now);
-	return tstamp_min(tstamp_min(proxy_next_expiry(d->proxy, now), contexts),
+	return tstamp_min(tstamp_min(proxy_next_expiry(d->proxy, now), kept),
 			  tstamp_min(log_next_expiry(&d->log), digest_next(&d->digest)));
 }
 
@@ -130,6 +132,29 @@ static int prepare_places(struct daemon *d, const struct config *c, char *text, 
 	return error;
 }
 
+static int prepare_metrics(struct daemon *d, const struct config *c, char *text, size_t size)
+{
+	char address[ADDR_TEXT];
+	int error = metrics_http_prepare(d->metrics, &c->metrics_listen);
+
+	if (error)
+		snprintf(text, size, "[metrics] cannot listen on %s: %s", addr_format(&c->metrics_listen, address),
+			 strerror(-error));
+	return error;
+}
+
+/* All that has to be opened for it, or nothing. */
+static int prepare(struct daemon *d, const struct config *c, char *text, size_t size)
+{
+	int error = prepare_metrics(d, c, text, size);
+
+	if (!error)
+		error = prepare_places(d, c, text, size);
+	if (error)
+		metrics_http_abandon(d->metrics);
+	return error;
+}
+
 static unsigned count_servers(const struct config *c)
 {
 	unsigned n = 0;
@@ -162,8 +187,10 @@ static void on_verdict(void *arg, const struct path *from, const char *server, c
 	char client[ADDR_TEXT];
 
 	tracer_verdict(&d->tracer, from, server, lane, action, reason, now);
-	log_debug(&d->log, "%s to %s: lane %s, %s: %s", addr_format(&from->remote, client), server, lane, action,
-		  reason);
+	log_event(&d->log, LEVEL_DEBUG,
+		  &(struct event){ EVENT_VERDICT,
+				   { [FIELD_SERVER] = server, [FIELD_PEER] = client, [FIELD_REASON] = reason } },
+		  "%s to %s: lane %s, %s: %s", addr_format(&from->remote, client), server, lane, action, reason);
 }
 
 static void on_layer(void *arg, const char *context, enum aead_use use, bool ok, struct bytes bytes)
@@ -211,12 +238,14 @@ static void set_level(struct daemon *d)
 /* The errors' first line is what a screen has room for; the log has all. */
 static bool load_candidate(struct daemon *d, char *text, size_t size)
 {
+	static const struct event wrong = { .kind = EVENT_CONFIG_ERROR };
+
 	memset(&d->candidate, 0, sizeof d->candidate);
 	config_errors_clear(&d->errors);
 	if (config_load(&d->candidate, &d->config, d->config_path, &d->errors))
 		return daemon_config_fits(&d->candidate, text, size);
 	for (unsigned i = 0; i < d->errors.count; i++)
-		log_error(&d->log, "%s", d->errors.list[i].text);
+		log_event(&d->log, LEVEL_ERROR, &wrong, "%s", d->errors.list[i].text);
 	snprintf(text, size, "%s", d->errors.list[0].text);
 	return false;
 }
@@ -227,29 +256,35 @@ static void take_over(struct daemon *d, tstamp now)
 	contexts_leave(&d->contexts, &d->candidate);
 	proxy_reconfigure(d->proxy, &d->candidate.proxy, now);
 	udp_commit(d->udp, d->candidate.proxy.max_datagram);
+	metrics_http_commit(d->metrics, d->candidate.metrics_path);
 	d->config = d->candidate;
+	hints_yield(&d->hints);
 	contexts_enter(&d->contexts, now);
+	fleet_enter(&d->fleet, now);
 	set_level(d);
 }
 
 bool daemon_reload(struct daemon *d, tstamp now)
 {
+	static const struct event reloaded = { .kind = EVENT_RELOADED }, refused = { .kind = EVENT_RELOAD_FAILED };
 	char status[STATUS_MAX], *text = d->reload.text;
 	size_t size = sizeof d->reload.text;
 	bool ok;
 
 	systemd_reloading(&d->systemd, now);
 	text[0] = '\0';
-	ok = load_candidate(d, text, size) && prepare_places(d, &d->candidate, text, size) == 0;
+	ok = load_candidate(d, text, size) && prepare(d, &d->candidate, text, size) == 0;
 	if (ok)
 		take_over(d, now);
 	d->reload.result = ok ? RELOAD_OK : RELOAD_FAILED;
 	d->reload.at = now;
+	if (ok)
+		d->reload.at_wall = time(NULL);
 	status_line(d, status, sizeof status);
 	if (ok)
-		log_info(&d->log, "reloaded: %s", status);
+		log_event(&d->log, LEVEL_INFO, &reloaded, "reloaded: %s", status);
 	else
-		log_error(&d->log, "%s", status);
+		log_event(&d->log, LEVEL_ERROR, &refused, "%s", status);
 	systemd_ready(&d->systemd, status);
 	return ok;
 }
@@ -289,6 +324,8 @@ static void on_watchdog(void *arg)
 	systemd_ping(&d->systemd);
 }
 
+static const struct event failed = { .kind = EVENT_FAILED };
+
 static int exit_code(int error)
 {
 	return error == -EACCES || error == -EPERM ? EX_NOPERM : EX_OSERR;
@@ -301,7 +338,7 @@ static int open_loop(struct daemon *d)
 	d->loop = loop_create(&events);
 	if (d->loop)
 		return EX_OK;
-	log_error(&d->log, "cannot make the event loop: out of memory or descriptors");
+	log_event(&d->log, LEVEL_ERROR, &failed, "cannot make the event loop: out of memory or descriptors");
 	return EX_OSERR;
 }
 
@@ -312,6 +349,7 @@ static int open_control(struct daemon *d)
 				      .mode = d->config.control_mode,
 				      .handle = command_run,
 				      .arg = d };
+	static const struct event limited = { .kind = EVENT_CONTROL_LIMITED };
 	int error = cfg.path[0] ? control_create(&d->control, loop_uv(d->loop), &cfg) : 0;
 
 	switch (error) {
@@ -320,15 +358,37 @@ static int open_control(struct daemon *d)
 	case -EPERM:
 		if (!d->control)
 			break;
-		log_warn(&d->log, "[control] group: %s \"%s\"; %s is for this user alone",
-			 error == -ENOKEY ? "there is no group" : "may not give the socket to", cfg.group, cfg.path);
+		log_event(&d->log, LEVEL_WARN, &limited, "[control] group: %s \"%s\"; %s is for this user alone",
+			  error == -ENOKEY ? "there is no group" : "may not give the socket to", cfg.group, cfg.path);
 		return EX_OK;
-	case -EADDRINUSE: log_error(&d->log, "%s: another coap-guardd answers there", cfg.path); return EX_CANTCREAT;
-	case -EEXIST: log_error(&d->log, "%s: exists and is not a socket; remove it", cfg.path); return EX_CANTCREAT;
+	case -EADDRINUSE:
+		log_event(&d->log, LEVEL_ERROR, &failed, "%s: another coap-guardd answers there", cfg.path);
+		return EX_CANTCREAT;
+	case -EEXIST:
+		log_event(&d->log, LEVEL_ERROR, &failed, "%s: exists and is not a socket; remove it", cfg.path);
+		return EX_CANTCREAT;
 	default: break;
 	}
-	log_error(&d->log, "[control] socket: cannot create %s: %s", cfg.path, strerror(-error));
+	log_event(&d->log, LEVEL_ERROR, &failed, "[control] socket: cannot create %s: %s", cfg.path, strerror(-error));
 	return error == -EACCES || error == -EPERM ? EX_NOPERM : EX_CANTCREAT;
+}
+
+static void write_page(void *arg, struct answer *out)
+{
+	struct daemon *d = arg;
+
+	metrics_write(d, out, loop_now(d->loop));
+}
+
+static int open_metrics(struct daemon *d)
+{
+	const struct metrics_http_page page = { .write = write_page, .arg = d };
+
+	d->metrics = metrics_http_create(loop_uv(d->loop), &page);
+	if (d->metrics)
+		return EX_OK;
+	log_event(&d->log, LEVEL_ERROR, &failed, "out of memory");
+	return EX_OSERR;
 }
 
 static int open_sockets(struct daemon *d)
@@ -339,15 +399,17 @@ static int open_sockets(struct daemon *d)
 	int error = udp_create(&d->udp, loop_uv(d->loop), &events);
 
 	if (error) {
-		log_error(&d->log, "cannot open a socket towards the devices: %s", strerror(-error));
+		log_event(&d->log, LEVEL_ERROR, &failed, "cannot open a socket towards the devices: %s",
+			  strerror(-error));
 		return exit_code(error);
 	}
-	error = prepare_places(d, &d->config, d->reload.text, sizeof d->reload.text);
+	error = prepare(d, &d->config, d->reload.text, sizeof d->reload.text);
 	if (error) {
-		log_error(&d->log, "%s", d->reload.text);
+		log_event(&d->log, LEVEL_ERROR, &failed, "%s", d->reload.text);
 		return exit_code(error);
 	}
 	udp_commit(d->udp, d->config.proxy.max_datagram);
+	metrics_http_commit(d->metrics, d->config.metrics_path);
 	return EX_OK;
 }
 
@@ -360,7 +422,8 @@ static int create_engine(struct daemon *d)
 	explicit_bzero(secret, sizeof secret);
 	if (d->proxy)
 		return EX_OK;
-	log_error(&d->log, "not enough memory for the tables (%zu KiB)", proxy_memory(&d->config.proxy) / 1024);
+	log_event(&d->log, LEVEL_ERROR, &failed, "not enough memory for the tables (%zu KiB)",
+		  proxy_memory(&d->config.proxy) / 1024);
 	return EX_OSERR;
 }
 
@@ -372,9 +435,13 @@ int daemon_open(struct daemon *d)
 	entropy_init(&d->entropy);
 	systemd_open(&d->systemd);
 	contexts_init(&d->contexts);
+	hints_init(&d->hints);
+	fleet_init(&d->fleet);
 	code = open_loop(d);
 	if (!code)
 		code = open_control(d);
+	if (!code)
+		code = open_metrics(d);
 	if (!code)
 		code = open_sockets(d);
 	if (!code)
@@ -383,6 +450,8 @@ int daemon_open(struct daemon *d)
 		code = contexts_open(&d->contexts, d->proxy, &d->config, d->config_path, &d->log, loop_now(d->loop));
 	if (code)
 		return code;
+	hints_open(&d->hints, d->proxy, &d->config, &d->contexts, &d->log, &wall_clock, loop_now(d->loop));
+	fleet_open(&d->fleet, d->proxy, &d->config, d->config_path, &d->log, &wall_clock, loop_now(d->loop));
 	watch_verdicts(d);
 	d->started = loop_now(d->loop);
 	d->started_wall = time(NULL);
@@ -391,32 +460,36 @@ int daemon_open(struct daemon *d)
 
 int daemon_run(struct daemon *d)
 {
+	static const struct event started = { .kind = EVENT_STARTED }, stopped = { .kind = EVENT_STOPPED };
 	char status[STATUS_MAX];
 	int error;
 
 	status_line(d, status, sizeof status);
-	log_info(&d->log, "coap-guardd " COAP_GUARD_VERSION " started: %s", status);
+	log_event(&d->log, LEVEL_INFO, &started, "coap-guardd " COAP_GUARD_VERSION " started: %s", status);
 	systemd_ready(&d->systemd, status);
 	error = loop_run(d->loop, d->systemd.watchdog);
 	systemd_stopping(&d->systemd);
 	if (error) {
-		log_error(&d->log, "the event loop failed: %s", strerror(-error));
+		log_event(&d->log, LEVEL_ERROR, &failed, "the event loop failed: %s", strerror(-error));
 		return EX_OSERR;
 	}
-	log_info(&d->log, "stopped");
+	log_event(&d->log, LEVEL_INFO, &stopped, "stopped");
 	return EX_OK;
 }
 
 /* The loop's last turns let every handle close; only then its memory may go. */
 void daemon_close(struct daemon *d)
 {
+	hints_close(&d->hints, d->loop ? loop_now(d->loop) : 0);
 	log_expire(&d->log, TSTAMP_NEVER);
 	tracer_stop(&d->tracer, "the daemon stopped");
 	control_close(d->control);
 	udp_close(d->udp);
+	metrics_http_close(d->metrics);
 	loop_free(d->loop);
 	control_free(d->control);
 	udp_free(d->udp);
+	metrics_http_free(d->metrics);
 	contexts_close(&d->contexts);
 	proxy_free(d->proxy);
 	entropy_wipe(&d->entropy);

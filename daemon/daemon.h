@@ -7,7 +7,10 @@
 #include "control.h"
 #include "digest.h"
 #include "entropy.h"
+#include "fleet.h"
+#include "hints.h"
 #include "loop.h"
+#include "metrics_http.h"
 #include "systemd.h"
 #include "tracer.h"
 #include "udp.h"
@@ -24,6 +27,7 @@ struct daemon {
 	struct loop *loop;
 	struct udp *udp;
 	struct control *control;
+	struct metrics_http *metrics;
 	struct systemd systemd;
 	struct tracer tracer;
 	struct digest digest;
@@ -31,12 +35,15 @@ struct daemon {
 	struct entropy entropy;
 	struct proxy *proxy;
 	struct contexts contexts;
+	struct hints hints;
+	struct fleet fleet;
 
 	tstamp started;
 	time_t started_wall; /* for people and Prometheus; decides nothing */
 	struct {
 		enum { RELOAD_NONE, RELOAD_OK, RELOAD_FAILED } result;
 		tstamp at;
+		time_t at_wall;               /* of the last one that was ok, else 0 */
 		char text[CONFIG_ERROR_TEXT]; /* why it failed; the rest is in `errors` */
 	} reload;
 };

@@ -7,7 +7,7 @@
 struct tally {
 	struct digest *digest;
 	struct log *log;
-	char server[PROXY_NAME], why[80];
+	char server[PROXY_NAME], reason[32], why[80];
 	uint64_t total, most;
 };
 
@@ -42,8 +42,10 @@ static uint64_t growth(struct digest *d, uint64_t key, uint64_t count)
 static void say(struct tally *t)
 {
 	if (t->total)
-		log_info(t->log, "%s: %llu requests refused in the last %llu s or so, mostly %s", t->server,
-			 (unsigned long long)t->total, (unsigned long long)(DIGEST_PERIOD / TSTAMP_S), t->why);
+		log_event(t->log, LEVEL_INFO,
+			  &(struct event){ EVENT_REFUSALS, { [FIELD_SERVER] = t->server, [FIELD_REASON] = t->reason } },
+			  "%s: %llu requests refused in the last %llu s or so, mostly %s", t->server,
+			  (unsigned long long)t->total, (unsigned long long)(DIGEST_PERIOD / TSTAMP_S), t->why);
 	t->total = t->most = 0;
 }
 
@@ -73,6 +75,7 @@ static void row(void *arg, const struct snapshot_cell *cells, unsigned n)
 	t->total += more;
 	if (more > t->most) {
 		t->most = more;
+		snprintf(t->reason, sizeof t->reason, "%s", cells[COLUMN_REASON].text);
 		snprintf(t->why, sizeof t->why, "%s", cells[COLUMN_MEANING].text);
 	}
 }

@@ -1,71 +1,77 @@
 #include "enquiry.h"
+#include "report.h"
 #include "screen.h"
+#include "shells.h"
+#include "top.h"
+#include "usage.h"
 #include "version.h"
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
-#define SOCKET_DEFAULT "/run/coap-guard/control.sock"
-#define REQUEST_MAX    512
+#define REQUEST_MAX 512
 
 enum format { FORMAT_HUMAN, FORMAT_JSON, FORMAT_TSV };
 
 struct options {
-	const char *socket;
+	const char *socket, *shell;
 	enum format format;
 	bool colour;
-	enum { ASK, VERSION, HELP } what;
+	struct top_pace pace;
+	enum { ASK, COMPLETION, VERSION, HELP } what;
 };
 
-static const char help[] = "Usage: coap-guardctl [-s SOCKET] [--json|--tsv] COMMAND\n"
-			   "\n"
-			   "  status            one screen\n"
-			   "  links             the constrained links and their queues\n"
-			   "  servers           the protected servers\n"
-			   "  clients           who is known, and in which standing\n"
-			   "  contexts          the guard's own OSCORE contexts\n"
-			   "  context new NAME  begin the state of a context whose key is new\n"
-			   "  context reset NAME\n"
-			   "                    let it go on, or begin anew, after its state was lost\n"
-			   "  counters          every verdict and every refusal, counted\n"
-			   "  why ADDRESS       what the guard thinks of an address, in sentences\n"
-			   "  forget ADDRESS    drop all that is known of it\n"
-			   "  metrics           the same numbers for Prometheus\n"
-			   "  reload            read the configuration again\n"
-			   "  trace on FILE     write every datagram and verdict to a new file\n"
-			   "  trace off\n"
-			   "\n"
-			   "  -s, --socket SOCKET   of the daemon (" SOCKET_DEFAULT ")\n"
-			   "      --json, --tsv     for programs; of tables and of status\n"
-			   "  -V, --version\n"
-			   "  -h, --help\n"
-			   "\n"
-			   "Exit status: 0 good, 1 the daemon refused, 64 wrong usage, 69 the "
-			   "daemon cannot be reached.\n";
+/* NO_COLOR: no-color.org. */
+static bool wants_colour(void)
+{
+	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	return isatty(STDOUT_FILENO) && !(no && *no) && !(term && strcmp(term, "dumb") == 0);
+}
+
+static bool read_number(const char *text, unsigned max, unsigned *out)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	if (*text < '0' || *text > '9' || *end || n == 0 || n > max) {
+		fprintf(stderr, "coap-guardctl: expected a number from 1 to %u, got \"%s\"\n", max, text);
+		return false;
+	}
+	*out = (unsigned)n;
+	return true;
+}
 
 /* False: said on stderr. */
+static bool take_option(struct options *o, int option, const char *value)
+{
+	switch (option) {
+	case 's': o->socket = value; return true;
+	case 'j': o->format = FORMAT_JSON; return true;
+	case 't': o->format = FORMAT_TSV; return true;
+	case 'n': return read_number(value, 1000000, &o->pace.count);
+	case 'd': return read_number(value, 3600, &o->pace.delay_s);
+	case 'V': o->what = VERSION; return true;
+	case 'h': o->what = HELP; return true;
+	case USAGE_LONG: /* the only one without a letter */
+		o->what = COMPLETION;
+		o->shell = value;
+		return true;
+	default: return false;
+	}
+}
+
 static bool read_options(struct options *o, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "socket", required_argument, NULL, 's' }, { "json", no_argument, NULL, 'j' },
-		{ "tsv", no_argument, NULL, 't' },          { "version", no_argument, NULL, 'V' },
-		{ "help", no_argument, NULL, 'h' },         { 0 },
-	};
+	struct usage_getopt known;
 	int option;
 
-	*o = (struct options){ .socket = SOCKET_DEFAULT };
-	o->colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
-	while ((option = getopt_long(argc, argv, "s:jtVh", options, NULL)) != -1) {
-		switch (option) {
-		case 's': o->socket = optarg; break;
-		case 'j': o->format = FORMAT_JSON; break;
-		case 't': o->format = FORMAT_TSV; break;
-		case 'V': o->what = VERSION; break;
-		case 'h': o->what = HELP; break;
-		default: return false;
-		}
+	usage_getopt(&usage_guardctl, &known);
+	*o = (struct options){ .socket = USAGE_SOCKET, .colour = wants_colour(), .pace.delay_s = 2 };
+	while ((option = getopt_long(argc, argv, known.letters, known.options, NULL)) != -1) {
+		if (!take_option(o, option, optarg))
+			return false;
 	}
 	return true;
 }
@@ -129,32 +135,16 @@ static int print_status(const struct options *o, const char *request)
 	return o->format == FORMAT_JSON ? screen_json(o->socket, stdout) : screen_print(o->socket, stdout, o->colour);
 }
 
-enum shape { SHAPE_TEXT, SHAPE_TABLE, SHAPE_SENTENCES, SHAPE_STATUS };
-
-static const struct command {
-	const char *words;
-	bool has_argument;
-	enum shape shape;
-} commands[] = {
-	{ "status", false, SHAPE_STATUS },  { "links", false, SHAPE_TABLE },     { "servers", false, SHAPE_TABLE },
-	{ "clients", false, SHAPE_TABLE },  { "counters", false, SHAPE_TABLE },  { "why", true, SHAPE_SENTENCES },
-	{ "contexts", false, SHAPE_TABLE }, { "context new", true, SHAPE_TEXT }, { "context reset", true, SHAPE_TEXT },
-	{ "metrics", false, SHAPE_TEXT },   { "reload", false, SHAPE_TEXT },     { "forget", true, SHAPE_TEXT },
-	{ "trace on", true, SHAPE_TEXT },   { "trace off", false, SHAPE_TEXT },
-};
-
-/* NULL: the words are no command, or its argument is missing. */
-static const struct command *find_command(const char *request)
+static int print_top(const struct options *o, const char *request)
 {
-	for (unsigned i = 0; i < sizeof commands / sizeof commands[0]; i++) {
-		const struct command *c = &commands[i];
-		size_t len = strlen(c->words);
+	(void)request;
+	return top_run(o->socket, &o->pace, o->colour);
+}
 
-		if (strncmp(request, c->words, len) == 0 &&
-		    (c->has_argument ? request[len] == ' ' && request[len + 1] : !request[len]))
-			return c;
-	}
-	return NULL;
+static int print_report(const struct options *o, const char *request)
+{
+	(void)request;
+	return report_print(o->socket, stdout);
 }
 
 static bool join(char *const *words, char request[REQUEST_MAX])
@@ -171,40 +161,54 @@ static bool join(char *const *words, char request[REQUEST_MAX])
 	return len > 0 && !strpbrk(request, "\n\r");
 }
 
-static int run(const struct options *o, const char *request, const struct command *c)
+static int run(const struct options *o, const char *request, const struct usage_command *c)
 {
 	static int (*const shapes[])(const struct options *, const char *) = {
-		[SHAPE_TEXT] = print_text,
-		[SHAPE_TABLE] = print_table,
-		[SHAPE_SENTENCES] = print_sentences,
-		[SHAPE_STATUS] = print_status,
+		[SHAPE_TEXT] = print_text,     [SHAPE_TABLE] = print_table, [SHAPE_SENTENCES] = print_sentences,
+		[SHAPE_STATUS] = print_status, [SHAPE_TOP] = print_top,     [SHAPE_REPORT] = print_report,
 	};
-	int code = o->format == FORMAT_TSV ? print_text(o, request) : shapes[c->shape](o, request);
+	bool is_asked = c->shape < SHAPE_TOP;
+	int code = is_asked && o->format == FORMAT_TSV ? print_text(o, request) : shapes[c->shape](o, request);
 
 	if (fflush(stdout) != 0 && code == EX_OK)
 		code = EX_IOERR;
 	return code;
 }
 
+static int print_completion(const char *shell)
+{
+	if (shells_print(shell, stdout))
+		return fflush(stdout) == 0 ? EX_OK : EX_IOERR;
+	fprintf(stderr, "coap-guardctl: no such shell: \"%s\"; expected one of %s\n", shell, usage_words(OFFER_SHELL));
+	return EX_USAGE;
+}
+
+static int ask(const struct options *o, char *const *words)
+{
+	char request[REQUEST_MAX] = "";
+	const struct usage_command *c = join(words, request) ? usage_find(&usage_guardctl, request) : NULL;
+
+	if (c)
+		return run(o, request, c);
+	if (*words)
+		fputs("coap-guardctl: unknown command, or its argument is missing\n"
+		      "Try coap-guardctl --help\n",
+		      stderr);
+	else
+		usage_print(&usage_guardctl, stderr);
+	return EX_USAGE;
+}
+
 int main(int argc, char **argv)
 {
-	const struct command *c = NULL;
-	char request[REQUEST_MAX] = "";
 	struct options o;
 
 	if (!read_options(&o, argc, argv))
 		return EX_USAGE;
-	if (o.what == HELP)
-		return fputs(help, stdout) < 0 ? EX_IOERR : EX_OK;
-	if (o.what == VERSION)
-		return puts("coap-guardctl " COAP_GUARD_VERSION) < 0 ? EX_IOERR : EX_OK;
-	if (join(argv + optind, request))
-		c = find_command(request);
-	if (c)
-		return run(&o, request, c);
-	fputs(optind == argc ? help
-			     : "coap-guardctl: unknown command, or its argument is missing\n"
-			       "Try coap-guardctl --help\n",
-	      stderr);
-	return EX_USAGE;
+	switch (o.what) {
+	case HELP: return usage_print(&usage_guardctl, stdout);
+	case VERSION: return puts("coap-guardctl " COAP_GUARD_VERSION) < 0 ? EX_IOERR : EX_OK;
+	case COMPLETION: return print_completion(o.shell);
+	default: return ask(&o, argv + optind);
+	}
 }

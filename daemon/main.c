@@ -1,6 +1,8 @@
 #include "daemon.h"
+#include "nft.h"
+#include "usage.h"
+#include "value.h"
 #include "version.h"
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -8,48 +10,34 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#define CONFIG_DEFAULT "/etc/coap-guard/coap-guard.conf"
-
 struct options {
 	const char *config;
-	enum { RUN, CHECK, DUMP, VERSION, HELP } what;
+	enum { RUN, CHECK, DUMP, PRINT_NFT, VERSION, HELP } what;
+	const char *nft_user;
 	bool level_given;
 	enum log_level level;
 };
 
-static const char help[] = "Usage: coap-guardd [OPTION]...\n"
-			   "Guards constrained CoAP devices against the open network. Runs in the foreground.\n"
-			   "\n"
-			   "  -c, --config FILE       the configuration (" CONFIG_DEFAULT ")\n"
-			   "  -C, --check-config      say what is wrong with it and exit: 0 good, 78 not\n"
-			   "  -D, --dump-config       print every key in force and where it comes from, and exit\n"
-			   "  -l, --log-level LEVEL   instead of the configured one\n"
-			   "  -V, --version           print the versions of this and of its libraries, and exit\n"
-			   "  -h, --help              print this, and exit\n"
-			   "\n"
-			   "SIGHUP reads the configuration again; SIGTERM and SIGINT stop.\n"
-			   "See coap-guardctl(8) for a look inside.\n";
-
 /* False: said on stderr. */
 static bool read_options(struct options *o, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "config", required_argument, NULL, 'c' },
-		{ "check-config", no_argument, NULL, 'C' },
-		{ "dump-config", no_argument, NULL, 'D' },
-		{ "log-level", required_argument, NULL, 'l' },
-		{ "version", no_argument, NULL, 'V' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 },
-	};
+	struct usage_getopt known;
 	int option;
 
-	*o = (struct options){ .config = CONFIG_DEFAULT, .level = LEVEL_INFO };
-	while ((option = getopt_long(argc, argv, "c:CDl:Vh", options, NULL)) != -1) {
+	usage_getopt(&usage_guardd, &known);
+	*o = (struct options){ .config = USAGE_CONFIG, .level = LEVEL_INFO, .nft_user = USAGE_USER };
+	while ((option = getopt_long(argc, argv, known.letters, known.options, NULL)) != -1) {
 		switch (option) {
 		case 'c': o->config = optarg; break;
 		case 'C': o->what = CHECK; break;
 		case 'D': o->what = DUMP; break;
+		case 'N':
+			o->what = PRINT_NFT;
+			o->nft_user = optarg ? optarg : USAGE_USER;
+			if (value_is_word(o->nft_user))
+				break;
+			fprintf(stderr, "coap-guardd: not the name of a user: \"%s\"\n", o->nft_user);
+			return false;
 		case 'V': o->what = VERSION; break;
 		case 'h': o->what = HELP; break;
 		case 'l':
@@ -118,13 +106,14 @@ int main(int argc, char **argv)
 {
 	struct daemon d = { 0 };
 	struct options o;
+	int code;
 
 	if (!read_options(&o, argc, argv)) {
 		fputs("Try coap-guardd --help\n", stderr);
 		return EX_USAGE;
 	}
 	if (o.what == HELP)
-		return fputs(help, stdout) < 0 ? EX_IOERR : EX_OK;
+		return usage_print(&usage_guardd, stdout);
 	if (o.what == VERSION)
 		return print_version();
 	d.config_path = o.config;
@@ -136,9 +125,15 @@ int main(int argc, char **argv)
 		config_dump(&d.config, stdout);
 		return fflush(stdout) == 0 ? EX_OK : EX_IOERR;
 	}
+	if (o.what == PRINT_NFT) {
+		nft_print(&d.config, o.nft_user, stdout);
+		return fflush(stdout) == 0 ? EX_OK : EX_IOERR;
+	}
 	d.level_given = o.level_given;
 	if (!o.level_given)
 		o.level = d.config.level;
 	log_init(&d.log, STDERR_FILENO, o.level);
-	return run(&d);
+	code = run(&d);
+	log_close(&d.log);
+	return code;
 }

@@ -1,7 +1,9 @@
 #include "metrics.h"
 #include "daemon.h"
 #include "version.h"
+#include <dirent.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 struct exposition {
@@ -41,21 +43,68 @@ static void put_sample(void *arg, const char *name, const char *type, const char
 		answer_print(e->out, "%s %.15g\n", name, value);
 }
 
-static double resident_bytes(void)
+/* The number of the n-th field of a file of /proc, or 0. */
+static double proc_field(const char *path, unsigned n)
 {
-	FILE *statm = fopen("/proc/self/statm", "re");
-	unsigned long pages = 0;
+	FILE *file = fopen(path, "re");
+	unsigned long long value = 0;
 
-	if (!statm)
+	if (!file)
 		return 0;
-	if (fscanf(statm, "%*u %lu", &pages) != 1)
-		pages = 0;
-	fclose(statm);
-	return (double)pages * (double)sysconf(_SC_PAGESIZE);
+	while (n-- > 0 && fscanf(file, "%*s") == 0)
+		;
+	if (fscanf(file, "%llu", &value) != 1)
+		value = 0;
+	fclose(file);
+	return (double)value;
+}
+
+static double open_descriptors(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	int n = -3; /* ".", ".." and the directory itself */
+
+	if (!dir)
+		return 0;
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}
+
+static double cpu_seconds(void)
+{
+	struct rusage use = { 0 };
+
+	getrusage(RUSAGE_SELF, &use);
+	return (double)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) +
+	       (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec) / 1e6;
+}
+
+/* The names that every exporter uses. */
+static void put_process(struct exposition *e, const struct daemon *d)
+{
+	double page = (double)sysconf(_SC_PAGESIZE);
+	struct rlimit files = { 0, 0 };
+
+	getrlimit(RLIMIT_NOFILE, &files);
+	put_sample(e, "process_cpu_seconds_total", "counter", "Total user and system CPU time spent in seconds.", "",
+		   cpu_seconds());
+	put_sample(e, "process_resident_memory_bytes", "gauge", "Resident memory size in bytes.", "",
+		   page * proc_field("/proc/self/statm", 1));
+	put_sample(e, "process_virtual_memory_bytes", "gauge", "Virtual memory size in bytes.", "",
+		   page * proc_field("/proc/self/statm", 0));
+	put_sample(e, "process_open_fds", "gauge", "Number of open file descriptors.", "", open_descriptors());
+	put_sample(e, "process_max_fds", "gauge", "Maximum number of open file descriptors.", "",
+		   (double)files.rlim_cur);
+	put_sample(e, "process_start_time_seconds", "gauge", "Start time of the process since unix epoch in seconds.",
+		   "", (double)d->started_wall);
 }
 
 static void put_daemon(struct exposition *e, const struct daemon *d)
 {
+	time_t loaded = d->reload.at_wall ? d->reload.at_wall : d->started_wall;
+
 	put_sample(e, "coapguard_build_info", "gauge", "The version that runs.", "version=\"" COAP_GUARD_VERSION "\"",
 		   1);
 	put_sample(e, "coapguard_start_time_seconds", "gauge", "When it started, Unix time.", "",
@@ -63,9 +112,10 @@ static void put_daemon(struct exposition *e, const struct daemon *d)
 	put_sample(e, "coapguard_config_last_reload_successful", "gauge",
 		   "0 while the last reload failed and the old configuration runs.", "",
 		   d->reload.result != RELOAD_FAILED);
+	put_sample(e, "coapguard_config_last_reload_success_timestamp_seconds", "gauge",
+		   "Since when the configuration is in force, Unix time.", "", (double)loaded);
 	put_sample(e, "coapguard_state_write_errors_total", "counter",
 		   "States of OSCORE contexts that did not get to disk.", "", (double)d->contexts.write_errors);
-	put_sample(e, "process_resident_memory_bytes", "gauge", "Resident memory size in bytes.", "", resident_bytes());
 }
 
 static void put_datagrams(struct exposition *e, const struct udp_counters *c)
@@ -74,12 +124,13 @@ static void put_datagrams(struct exposition *e, const struct udp_counters *c)
 		const char *name, *help;
 		uint64_t value;
 	} rows[] = {
-		{ "coapguard_datagrams_received_total", "Datagrams read.", c->received },
-		{ "coapguard_datagrams_truncated_total", "Datagrams over max-datagram, not looked at.", c->truncated },
-		{ "coapguard_datagrams_overflowed_total", "Datagrams the kernel's queue lost before they were read.",
-		  c->overflowed },
-		{ "coapguard_datagrams_sent_total", "Datagrams sent.", c->sent },
-		{ "coapguard_datagrams_dropped_total", "Datagrams the kernel did not take.", c->unsent },
+		{ "coapguard_udp_received_datagrams_total", "Datagrams read from the sockets.", c->received },
+		{ "coapguard_udp_truncated_datagrams_total", "Datagrams over max-datagram, not looked at.",
+		  c->truncated },
+		{ "coapguard_udp_overflowed_datagrams_total",
+		  "Datagrams that the kernel's queue lost before they were read.", c->overflowed },
+		{ "coapguard_udp_sent_datagrams_total", "Datagrams handed to the kernel.", c->sent },
+		{ "coapguard_udp_unsent_datagrams_total", "Datagrams that the kernel did not take.", c->unsent },
 	};
 
 	for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++)
@@ -92,6 +143,7 @@ void metrics_write(const struct daemon *d, struct answer *out, tstamp now)
 	struct snapshot_metrics sink = { .sample = put_sample, .arg = &e };
 	struct udp_counters datagrams = udp_counters(d->udp);
 
+	put_process(&e, d);
 	put_daemon(&e, d);
 	put_datagrams(&e, &datagrams);
 	snapshot_metrics(d->proxy, &sink, now);

@@ -80,7 +80,7 @@ bool renewal_new(struct contexts *x, const char *name, tstamp now, char text[CON
 	if (!ok)
 		return false;
 	snprintf(text, CONTEXTS_TEXT, "[context %s] works; its state begins at 0", name);
-	log_info(x->log, "%s", text);
+	log_event(x->log, LEVEL_INFO, &(struct event){ EVENT_CONTEXT_RENEWED, { [FIELD_CONTEXT] = name } }, "%s", text);
 	return true;
 }
 
@@ -160,6 +160,6 @@ bool renewal_reset(struct contexts *x, const char *name, tstamp now, char text[C
 	if (!state.synced && x->config->proxy.contexts[place].refuse_unsynced)
 		recover_once(x, place, now);
 	describe_reset(name, goes_on, &state, text);
-	log_warn(x->log, "%s", text);
+	log_event(x->log, LEVEL_WARN, &(struct event){ EVENT_CONTEXT_RENEWED, { [FIELD_CONTEXT] = name } }, "%s", text);
 	return true;
 }

@@ -317,6 +317,14 @@ static void check_echo(struct draft *d)
 		       "longer than key-lifetime, after which no value can be checked");
 }
 
+static void check_metrics(struct draft *d)
+{
+	struct draft_section *s = draft_section(d, SECTION_METRICS, "");
+
+	if (s && !s->spoiled && !*d->c->metrics_path)
+		draft_complain(d, s, "path", origin_of(d, s, "path"), "empty; expected one like \"/metrics\"");
+}
+
 /* A key that returned to its default may have left with its section. */
 static struct draft_section *section_for(struct draft *d, enum schema_section kind)
 {
@@ -359,6 +367,7 @@ void rules_check(struct draft *d)
 	check_listens(d);
 	check_contexts(d);
 	check_echo(d);
+	check_metrics(d);
 	/* A value that is wrong left its default behind, which need not be a change. */
 	if (d->previous && d->errors->count == 0)
 		check_kept(d);

@@ -80,6 +80,8 @@ const struct schema_key schema_keys[] = {
 	  "Share of strangers who proved that their address is their own." },
 	{ SECTION_LINK, "share-unknown", LINK(sched.share[2]), { VALUE_PERCENT, W_LK(sched.share[2]), 0, 99, NULL }, RELOAD, "5%",
 	  "Share of strangers who proved nothing." },
+	{ SECTION_LINK, "interface", offsetof(struct config, link_interfaces[0]), W(link_interfaces[0]), { VALUE_INTERFACE, W(link_interfaces[0]), 0, 0, NULL }, RELOAD, "",
+	  "Where the link is; the rules of --print-nft then limit whatever is forwarded into it; empty: only what is for a server's address." },
 
 	{ SECTION_SERVER, "address", SERVER(address), { VALUE_TARGET, W_SV(address), 0, 0, NULL }, RELOAD, NULL,
 	  "Where the server is: coap://, an IPv6 address in brackets or an IPv4 address, and a port unless it is 5683; needed." },
@@ -109,6 +111,8 @@ const struct schema_key schema_keys[] = {
 	  "Is a proxy, too: gets what names no other server, with Proxy-Scheme and Uri-Host as they are; one server at most." },
 	{ SECTION_SERVER, "require-layer", SERVER(require_layer), { VALUE_CHOICE, W_SV(require_layer), 0, 0, "no|yes" }, RELOAD, "no",
 	  "Its path and host count only in requests that came under one of the guard's contexts." },
+	{ SECTION_SERVER, "bypass-rate", offsetof(struct config, bypass_rates[0]), W(bypass_rates[0]), { VALUE_RATE, W(bypass_rates[0]), 0, 1000000, NULL }, RELOAD, "3/min",
+	  "Packets that the rules of --print-nft let past the guard to its address, of all senders together; 0: none." },
 
 	{ SECTION_CONTEXT, "sender-id", CTX(setup.sender_id), { VALUE_HEX, W_CX(setup.sender_id), 0, 0, NULL }, RELOAD, NULL,
 	  "The guard's identifier, the peer's recipient-id: hexadecimal like 0x01; empty is an identifier, too; needed." },
@@ -143,6 +147,8 @@ const struct schema_key schema_keys[] = {
 	  "Refusals, challenges and pings to one /64 (IPv4: /24)." },
 	{ SECTION_THROTTLE, "reply-slip", ONE(P.reply_slip), { VALUE_COUNT, W(P.reply_slip), 0, 100, NULL }, RELOAD, "2",
 	  "One in so many replies above reply-rate is still sent; 0: none." },
+	{ SECTION_THROTTLE, "bypass-rate", ONE(bypass_source), { VALUE_RATE, W(bypass_source), 0, 1000000, NULL }, RELOAD, "1/min",
+	  "Packets that the rules of --print-nft let past the guard from one sender, an IPv4 address or an IPv6 /64." },
 
 	{ SECTION_ALLOW_LIST, "relations", ONE(P.relations), { VALUE_COUNT, W(P.relations), 16, 1048576, NULL }, RESTART, "4096",
 	  "Clients remembered, per server and OSCORE key." },
@@ -154,11 +160,15 @@ const struct schema_key schema_keys[] = {
 	  "Fewer accepted among the last 64 requests cost the good standing." },
 	{ SECTION_ALLOW_LIST, "roam-grace", ONE(P.roam_grace), { VALUE_DURATION, W(P.roam_grace), 0, TSTAMP_DAY, NULL }, RELOAD, "10min",
 	  "A client's old address stays valid so long after it moved." },
+	{ SECTION_ALLOW_LIST, "save", ONE(save_hints), { VALUE_CHOICE, W(save_hints), 0, 0, "no|yes" }, RELOAD, "yes",
+	  "Clients are remembered over a restart, if the state directory is there; as tentative ones." },
 
 	{ SECTION_ECHO, "validity", ONE(P.echo_validity), { VALUE_DURATION, W(P.echo_validity), TSTAMP_S, TSTAMP_HOUR, NULL }, RELOAD, "60s",
 	  "How long an Echo value proves an address; at most key-lifetime." },
 	{ SECTION_ECHO, "key-lifetime", ONE(P.echo_key_lifetime), { VALUE_DURATION, W(P.echo_key_lifetime), TSTAMP_MIN, 30 * TSTAMP_DAY, NULL }, RESTART, "1h",
 	  "The key of Echo values changes so often." },
+	{ SECTION_ECHO, "secret-file", ONE(echo_secret_file), { VALUE_SOME_FILE, W(echo_secret_file), 0, 0, NULL }, RELOAD, "",
+	  "Holds a secret that the guards of one network share, so that each takes the others' Echo values; empty: a key of its own." },
 
 	{ SECTION_SEQUENCE, "contexts", ONE(P.contexts), { VALUE_COUNT, W(P.contexts), 16, 1048576, NULL }, RESTART, "8192",
 	  "OSCORE contexts whose sequence numbers are followed." },
@@ -170,7 +180,7 @@ const struct schema_key schema_keys[] = {
 	  "A context not used for so long is forgotten." },
 
 	{ SECTION_STATE, "directory", ONE(state_directory), { VALUE_FILE, W(state_directory), 0, 0, NULL }, RESTART, "/var/lib/coap-guard",
-	  "Where contexts keep what must survive a restart; not touched without contexts." },
+	  "Where contexts keep what must survive a restart, and what is known of clients; made for contexts only." },
 	{ SECTION_STATE, "ssn-reserve", ONE(proxy.ssn_reserve), { VALUE_COUNT, W(proxy.ssn_reserve), 16, 65536, NULL }, RELOAD, "128",
 	  "Sequence numbers that one write reserves; as many may be lost when the guard dies." },
 
@@ -180,6 +190,11 @@ const struct schema_key schema_keys[] = {
 	  "The socket's group; empty: the guard's own." },
 	{ SECTION_CONTROL, "mode", ONE(control_mode), { VALUE_OCTAL, W(control_mode), 0, 0777, NULL }, RESTART, "0660",
 	  "The socket's mode." },
+
+	{ SECTION_METRICS, "listen", ONE(metrics_listen), { VALUE_DOOR, W(metrics_listen), 0, 0, NULL }, RELOAD, "off",
+	  "Where Prometheus may ask by HTTP; off: nowhere." },
+	{ SECTION_METRICS, "path", ONE(metrics_path), { VALUE_FILE, W(metrics_path), 0, 0, NULL }, RELOAD, "/metrics",
+	  "The path of the page." },
 };
 /* clang-format on */
 
@@ -212,6 +227,7 @@ static const struct {
 	[SECTION_SEQUENCE] = { "sequence", 0 },
 	[SECTION_STATE] = { "state", 0 },
 	[SECTION_CONTROL] = { "control", 0 },
+	[SECTION_METRICS] = { "metrics", 0 },
 };
 
 static const struct {
@@ -219,12 +235,9 @@ static const struct {
 	const char *text;
 } planned[] = {
 	{ "egress", NULL, NULL, "what inside clients may reach by forward proxying" },
-	{ "metrics", NULL, NULL, "counters for Prometheus over HTTP" },
 	{ "listen", "side", NULL, "listeners for clients inside" },
 	{ "link", "block-size", NULL, "block-wise transfer of long messages" },
 	{ "throttle", "exempt", NULL, "addresses that are never throttled" },
-	{ "allow-list", "save", NULL, "relations kept over a restart" },
-	{ "echo", "secret-file", NULL, "a secret shared by the guards of one network" },
 };
 
 const char *schema_word(enum schema_section s)

@@ -1,40 +1,10 @@
 #include "screen.h"
-#include "enquiry.h"
-#include <stdlib.h>
+#include "paint.h"
+#include "view.h"
 #include <string.h>
 #include <sysexits.h>
 
 #define TOP 5 /* refusals shown */
-
-enum part { STATUS, SERVERS, CONTEXTS, LINKS, COUNTERS, PARTS };
-
-static const char *const requests[PARTS] = {
-	[STATUS] = "status", [SERVERS] = "servers", [CONTEXTS] = "contexts", [LINKS] = "links", [COUNTERS] = "counters",
-};
-
-struct view {
-	char *replies[PARTS];
-	struct table tables[PARTS];
-};
-
-/* 0 or an exit status; to be freed in any case. */
-static int view_ask(struct view *v, const char *path)
-{
-	int code = EX_OK;
-
-	memset(v, 0, sizeof *v);
-	for (unsigned i = 0; i < PARTS && code == EX_OK; i++)
-		code = enquiry_table(path, requests[i], &v->replies[i], &v->tables[i]);
-	return code;
-}
-
-static void view_free(struct view *v)
-{
-	for (unsigned i = 0; i < PARTS; i++) {
-		table_free(&v->tables[i]);
-		free(v->replies[i]);
-	}
-}
 
 static const char *age(const struct table *status, const char *name, char out[TABLE_HUMAN])
 {
@@ -45,8 +15,9 @@ static void print_head(const struct table *s, FILE *out, bool colour)
 {
 	char human[TABLE_HUMAN];
 
-	fprintf(out, "%s%s%s: coap-guardd %s, up %s, process %s\n", colour ? "\033[1m" : "", table_find(s, 0, "name"),
-		colour ? "\033[0m" : "", table_find(s, 0, "version"), age(s, "uptime", human), table_find(s, 0, "pid"));
+	fprintf(out, "%s%s%s: coap-guardd %s, up %s, process %s\n", paint_on(PAINT_HEAD, colour),
+		table_find(s, 0, "name"), paint_off(PAINT_HEAD, colour), table_find(s, 0, "version"),
+		age(s, "uptime", human), table_find(s, 0, "pid"));
 	fprintf(out, "configuration: %s\n", table_find(s, 0, "config"));
 }
 
@@ -61,42 +32,37 @@ static void print_reload(const struct table *s, FILE *out, bool colour)
 		fprintf(out, "last reload: ok, %s ago\n", age(s, "reload_age", human));
 	else
 		fprintf(out, "last reload: %sfailed%s, %s ago, the old configuration runs: %s\n",
-			colour ? "\033[31m" : "", colour ? "\033[0m" : "", age(s, "reload_age", human),
+			paint_on(PAINT_BAD, colour), paint_off(PAINT_BAD, colour), age(s, "reload_age", human),
 			table_find(s, 0, "reload_message"));
 }
 
-static void print_facts(const struct table *s, FILE *out)
+/* A number with a colour of its own. */
+static void print_number(const struct table *s, const char *name, FILE *out, bool colour)
 {
-	fprintf(out,
-		"datagrams: %s received, %s sent; lost: %s too long, %s before they were read, "
-		"%s not sent\n",
-		table_find(s, 0, "received"), table_find(s, 0, "sent"), table_find(s, 0, "truncated"),
-		table_find(s, 0, "overflowed"), table_find(s, 0, "dropped"));
-	fprintf(out, "clients known: %s\n", table_find(s, 0, "clients"));
+	const char *cell = table_find(s, 0, name);
+	enum paint p = paint_of(name, cell);
+
+	fprintf(out, "%s%s%s", paint_on(p, colour), cell, paint_off(p, colour));
+}
+
+static void print_facts(const struct table *s, FILE *out, bool colour)
+{
+	fprintf(out, "datagrams: %s received, %s sent; lost: ", table_find(s, 0, "received"), table_find(s, 0, "sent"));
+	print_number(s, "truncated", out, colour);
+	fputs(" too long, ", out);
+	print_number(s, "overflowed", out, colour);
+	fputs(" before they were read, ", out);
+	print_number(s, "dropped", out, colour);
+	fprintf(out, " not sent\nclients known: %s\n", table_find(s, 0, "clients"));
 	fprintf(out, "trace: %s\n", table_find(s, 0, "trace"));
 }
 
 static void print_part(const struct table *t, const char *title, FILE *out, bool colour)
 {
-	fprintf(out, "\n%s%s%s\n", colour ? "\033[1m" : "", title, t->rows ? "" : ": none");
-	if (colour)
-		fputs("\033[0m", out);
+	fprintf(out, "\n%s%s%s%s\n", paint_on(PAINT_HEAD, colour), title, paint_off(PAINT_HEAD, colour),
+		t->rows ? "" : ": none");
 	if (t->rows)
-		table_print(t, out, "  ", false);
-}
-
-/* What was passed on, or answered once already, is no loss to anybody. */
-static bool is_refusal(const struct table *t, unsigned row)
-{
-	const char *action = table_find(t, row, "action");
-
-	return strcmp(action, "forward") != 0 && strcmp(action, "queue") != 0 &&
-	       strcmp(table_find(t, row, "reason"), "duplicate") != 0;
-}
-
-static unsigned long long count_of(const struct table *t, unsigned row)
-{
-	return strtoull(table_find(t, row, "count"), NULL, 10);
+		table_print(t, out, "  ", colour);
 }
 
 /* The row with the highest count below (count, row) `under`, or t->rows. */
@@ -105,11 +71,11 @@ static unsigned next_refusal(const struct table *t, unsigned under)
 	unsigned best = t->rows;
 
 	for (unsigned i = 0; i < t->rows; i++) {
-		bool below = under == t->rows || count_of(t, i) < count_of(t, under) ||
-			     (count_of(t, i) == count_of(t, under) && i > under);
+		bool below = under == t->rows || view_count(t, i, "count") < view_count(t, under, "count") ||
+			     (view_count(t, i, "count") == view_count(t, under, "count") && i > under);
 
-		if (below && count_of(t, i) > 0 && is_refusal(t, i) &&
-		    (best == t->rows || count_of(t, i) > count_of(t, best)))
+		if (below && view_count(t, i, "count") > 0 && view_is_refusal(t, i) &&
+		    (best == t->rows || view_count(t, i, "count") > view_count(t, best, "count")))
 			best = i;
 	}
 	return best;
@@ -119,11 +85,11 @@ static void print_refusals(const struct table *t, FILE *out, bool colour)
 {
 	unsigned row = next_refusal(t, t->rows);
 
-	fprintf(out, "\n%smost frequent refusals%s%s\n", colour ? "\033[1m" : "", row == t->rows ? ": none" : "",
-		colour ? "\033[0m" : "");
+	fprintf(out, "\n%smost frequent refusals%s%s\n", paint_on(PAINT_HEAD, colour), paint_off(PAINT_HEAD, colour),
+		row == t->rows ? ": none" : "");
 	for (unsigned i = 0; i < TOP && row < t->rows; i++) {
-		fprintf(out, "  %10llu  %-10s %s: %s\n", count_of(t, row), table_find(t, row, "server"),
-			table_find(t, row, "action"), table_find(t, row, "meaning"));
+		fprintf(out, "  %10llu  %-10s %s: %s\n", (unsigned long long)view_count(t, row, "count"),
+			table_find(t, row, "server"), table_find(t, row, "action"), table_find(t, row, "meaning"));
 		row = next_refusal(t, row);
 	}
 }
@@ -134,14 +100,14 @@ int screen_print(const char *path, FILE *out, bool colour)
 	int code = view_ask(&v, path);
 
 	if (code == EX_OK) {
-		print_head(&v.tables[STATUS], out, colour);
-		print_reload(&v.tables[STATUS], out, colour);
-		print_facts(&v.tables[STATUS], out);
-		print_part(&v.tables[SERVERS], "servers", out, colour);
-		if (v.tables[CONTEXTS].rows > 0) /* most guards have none */
-			print_part(&v.tables[CONTEXTS], "contexts", out, colour);
-		print_part(&v.tables[LINKS], "links", out, colour);
-		print_refusals(&v.tables[COUNTERS], out, colour);
+		print_head(&v.tables[VIEW_STATUS], out, colour);
+		print_reload(&v.tables[VIEW_STATUS], out, colour);
+		print_facts(&v.tables[VIEW_STATUS], out, colour);
+		print_part(&v.tables[VIEW_SERVERS], "servers", out, colour);
+		if (v.tables[VIEW_CONTEXTS].rows > 0) /* most guards have none */
+			print_part(&v.tables[VIEW_CONTEXTS], "contexts", out, colour);
+		print_part(&v.tables[VIEW_LINKS], "links", out, colour);
+		print_refusals(&v.tables[VIEW_COUNTERS], out, colour);
 	}
 	view_free(&v);
 	return code;
@@ -154,9 +120,9 @@ int screen_json(const char *path, FILE *out)
 
 	if (code == EX_OK) {
 		fputs("{\"status\": ", out);
-		table_print_json_row(&v.tables[STATUS], 0, out);
-		for (unsigned i = SERVERS; i < PARTS; i++) {
-			fprintf(out, ",\n\"%s\": ", requests[i]);
+		table_print_json_row(&v.tables[VIEW_STATUS], 0, out);
+		for (unsigned i = VIEW_SERVERS; i < VIEW_PARTS; i++) {
+			fprintf(out, ",\n\"%s\": ", view_word((enum view_part)i));
 			table_print_json(&v.tables[i], out);
 		}
 		fputs("}\n", out);

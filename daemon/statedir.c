@@ -1,4 +1,5 @@
 #include "statedir.h"
+#include "crc32.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -16,19 +17,6 @@
 #define END_LEN  13  /* "end 0badc0de\n" */
 #define NEXT_MAX (OSCORE_PIV_MAX + 1)
 #define FILE_LEN (STATEDIR_PATH + PROXY_NAME + 16)
-
-/* IEEE 802.3. Finds every change of up to 32 bits on end, so every changed byte. */
-static uint32_t checksum(const char *text, size_t len)
-{
-	uint32_t crc = UINT32_MAX;
-
-	for (size_t i = 0; i < len; i++) {
-		crc ^= (uint8_t)text[i];
-		for (unsigned bit = 0; bit < 8; bit++)
-			crc = crc >> 1 ^ (crc & 1 ? 0xedb88320 : 0);
-	}
-	return ~crc;
-}
 
 static int put_print(char *out, size_t size, const char *word, const uint8_t print[OSCORE_PRINT])
 {
@@ -50,7 +38,7 @@ static size_t format(const struct statedir_entry *e, char out[TEXT_MAX])
 	if (s->synced)
 		len += snprintf(out + len, TEXT_MAX - (size_t)len, "window %u %" PRIu64 " %" PRIx64 "\n",
 				s->window.size, s->window.next, s->window.seen);
-	len += snprintf(out + len, TEXT_MAX - (size_t)len, "end %08" PRIx32 "\n", checksum(out, (size_t)len));
+	len += snprintf(out + len, TEXT_MAX - (size_t)len, "end %08" PRIx32 "\n", crc32_of(0, out, (size_t)len));
 	return (size_t)len;
 }
 
@@ -130,7 +118,7 @@ static const char *parse(const char *text, size_t len, struct statedir_entry *e)
 		return "of an unknown version";
 	if (len < END_LEN)
 		return "damaged: cut off";
-	snprintf(end, sizeof end, "end %08" PRIx32 "\n", checksum(text, len - END_LEN));
+	snprintf(end, sizeof end, "end %08" PRIx32 "\n", crc32_of(0, text, len - END_LEN));
 	if (memcmp(text + len - END_LEN, end, END_LEN) != 0)
 		return "damaged: cut off or bad checksum";
 	if (!scan(text, e))
@@ -225,6 +213,57 @@ int statedir_write(const struct statedir *s, const char *name, const struct stat
 	return error;
 }
 
+FILE *statedir_open_file(const struct statedir *s, const char *name)
+{
+	char file[FILE_LEN];
+	int fd = open(file_of(s, name, "", file), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+	FILE *f;
+
+	if (fd < 0)
+		return NULL;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (f = fdopen(fd, "r")))
+		return f;
+	close(fd);
+	errno = EINVAL;
+	return NULL;
+}
+
+FILE *statedir_begin(const struct statedir *s, const char *name)
+{
+	char fresh[FILE_LEN];
+	int fd;
+	FILE *f;
+
+	if (unlink(file_of(s, name, ".new", fresh)) < 0 && errno != ENOENT)
+		return NULL;
+	fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	f = fd < 0 ? NULL : fdopen(fd, "w");
+	if (!f && fd >= 0)
+		close(fd);
+	return f;
+}
+
+int statedir_commit(const struct statedir *s, const char *name, FILE *f)
+{
+	char file[FILE_LEN], fresh[FILE_LEN];
+	int error = 0;
+
+	errno = 0;
+	if (fflush(f) != 0 || ferror(f) || fsync(fileno(f)) < 0)
+		error = errno ? -errno : -EIO;
+	if (fclose(f) != 0 && !error)
+		error = -errno;
+	file_of(s, name, ".new", fresh);
+	if (!error && rename(fresh, file_of(s, name, "", file)) < 0)
+		error = -errno;
+	if (error)
+		unlink(fresh);
+	else if (fsync(s->fd) < 0)
+		error = -errno;
+	return error;
+}
+
 /* Of "NAME.context"; false: it is no such name. */
 static bool name_of(const char *file, char name[PROXY_NAME])
 {
@@ -293,6 +332,13 @@ void statedir_init(struct statedir *s)
 {
 	s->fd = s->lock = -1;
 	s->path[0] = '\0';
+}
+
+bool statedir_exists(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0;
 }
 
 int statedir_open(struct statedir *s, const char *path, char *why, size_t size)

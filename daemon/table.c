@@ -1,5 +1,6 @@
 #include "table.h"
 #include "json.h"
+#include "paint.h"
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -163,13 +164,14 @@ static int column_width(const struct table *t, unsigned column)
 }
 
 /* The last column gets no blanks behind it. */
-static void print_cell(const struct table *t, unsigned column, const char *text, int width, FILE *out)
+static void print_cell(const struct table *t, unsigned column, const char *text, int width, enum paint paint, FILE *out)
 {
 	bool left = t->heads[column].kind == TABLE_TEXT;
 
 	if (left && column + 1 == t->columns)
 		width = 0;
-	fprintf(out, "%s%*s", column ? "  " : "", left ? -width : width, text);
+	fprintf(out, "%s%s%*s%s", column ? "  " : "", paint_on(paint, true), left ? -width : width, text,
+		paint_off(paint, true));
 }
 
 void table_print(const struct table *t, FILE *out, const char *indent, bool colour)
@@ -177,16 +179,17 @@ void table_print(const struct table *t, FILE *out, const char *indent, bool colo
 	int widths[TABLE_COLUMNS];
 	char human[TABLE_HUMAN];
 
-	fprintf(out, "%s%s", indent, colour ? "\033[1m" : "");
+	fprintf(out, "%s%s", indent, paint_on(PAINT_HEAD, colour));
 	for (unsigned i = 0; i < t->columns; i++) {
 		widths[i] = column_width(t, i);
-		print_cell(t, i, t->heads[i].name, widths[i], out);
+		print_cell(t, i, t->heads[i].name, widths[i], PAINT_NONE, out);
 	}
-	fputs(colour ? "\033[0m\n" : "\n", out);
+	fprintf(out, "%s\n", paint_off(PAINT_HEAD, colour));
 	for (unsigned row = 0; row < t->rows; row++) {
 		fputs(indent, out);
 		for (unsigned i = 0; i < t->columns; i++)
-			print_cell(t, i, table_human(t->heads[i].kind, table_cell(t, row, i), human), widths[i], out);
+			print_cell(t, i, table_human(t->heads[i].kind, table_cell(t, row, i), human), widths[i],
+				   colour ? paint_of(t->heads[i].name, table_cell(t, row, i)) : PAINT_NONE, out);
 		putc('\n', out);
 	}
 	if (t->note)

@@ -1,6 +1,7 @@
 #include "udp.h"
 #include "udp_impl.h"
 #include <errno.h>
+#include <time.h> /* linux/errqueue.h needs it */
 #include <linux/errqueue.h>
 #include <linux/sock_diag.h>
 #include <stdlib.h>

@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #define COAP_PORT 5683 /* RFC 7252 §6.1 */
+#define DOOR_PORT 9568
 #define SCHEME    "coap://"
 
 static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
@@ -61,6 +62,7 @@ static bool is_text(enum value_kind kind, const char *text)
 	case VALUE_INTERFACE: return is_made_of(text, "-._:@");
 	case VALUE_FILE: return !*text || (*text == '/' && text[1] && is_made_of(text, "-._~+,:@/"));
 	case VALUE_NEAR_FILE: return is_file(text);
+	case VALUE_SOME_FILE: return !*text || is_file(text);
 	case VALUE_GROUP: return is_made_of(text, "-_.");
 	default: return false;
 	}
@@ -280,6 +282,27 @@ static const char *print_source(const struct addr *a, char out[VALUE_TEXT])
 	return out;
 }
 
+static bool parse_door(const char *text, struct addr *out)
+{
+	struct addr a = { .port = 0 };
+
+	if (strcmp(text, "off") != 0 && (!addr_parse(&a, text, DOOR_PORT) || !is_definite(&a)))
+		return false;
+	memset(out, 0, sizeof *out);
+	memcpy(out->ip, a.ip, sizeof out->ip);
+	out->scope = a.scope;
+	out->port = a.port;
+	return true;
+}
+
+static const char *print_door(const struct addr *a, char out[VALUE_TEXT])
+{
+	char text[ADDR_TEXT];
+
+	snprintf(out, VALUE_TEXT, "%s", a->port ? addr_format(a, text) : "off");
+	return out;
+}
+
 static int hex_digit(char ch)
 {
 	const char digits[] = "0123456789abcdef", *at = ch ? strchr(digits, tolower((unsigned char)ch)) : NULL;
@@ -327,6 +350,7 @@ bool value_parse(const struct value_rule *r, const char *text, void *out)
 	case VALUE_BIND:
 	case VALUE_TARGET: return parse_addr(r, text, out);
 	case VALUE_SOURCE: return parse_source(text, out);
+	case VALUE_DOOR: return parse_door(text, out);
 	case VALUE_HEX: return parse_hex(r, text, out);
 	case VALUE_WORD:
 	case VALUE_PATH:
@@ -334,6 +358,7 @@ bool value_parse(const struct value_rule *r, const char *text, void *out)
 	case VALUE_INTERFACE:
 	case VALUE_FILE:
 	case VALUE_NEAR_FILE:
+	case VALUE_SOME_FILE:
 	case VALUE_GROUP: return parse_text(r, text, out);
 	case VALUE_LINK:
 	case VALUE_SERVER:
@@ -352,6 +377,7 @@ const char *value_print(const struct value_rule *r, const void *value, char out[
 	case VALUE_BIND:
 	case VALUE_TARGET: return print_addr(r, value, out);
 	case VALUE_SOURCE: return print_source(value, out);
+	case VALUE_DOOR: return print_door(value, out);
 	case VALUE_HEX: return print_hex(value, out);
 	case VALUE_WORD:
 	case VALUE_PATH:
@@ -359,6 +385,7 @@ const char *value_print(const struct value_rule *r, const void *value, char out[
 	case VALUE_INTERFACE:
 	case VALUE_FILE:
 	case VALUE_NEAR_FILE:
+	case VALUE_SOME_FILE:
 	case VALUE_GROUP: snprintf(out, VALUE_TEXT, "%s", (const char *)value); return out;
 	case VALUE_LINK:
 	case VALUE_SERVER:
@@ -401,12 +428,14 @@ const char *value_expects(const struct value_rule *r, char out[VALUE_EXPECTS])
 		[VALUE_INTERFACE] = "the name of an interface",
 		[VALUE_FILE] = "an absolute path",
 		[VALUE_NEAR_FILE] = "a path, absolute or beside the configuration",
+		[VALUE_SOME_FILE] = "a path, absolute or beside the configuration, or nothing",
 		[VALUE_GROUP] = "the name of a group",
 		[VALUE_BIND] = "an address like \"[::]:5683\" or \"192.0.2.1:5683\" "
 			       "(not multicast; link-local with a zone: \"[fe80::1%3]\")",
 		[VALUE_TARGET] = "an address like \"coap://[fd00:db8::17]\" or \"coap://192.0.2.1:5683\" "
 				 "(no names, not multicast; link-local with a zone: \"[fe80::1%3]\")",
 		[VALUE_SOURCE] = "an address like \"2001:db8::5\" or \"192.0.2.1\", without a port, or nothing",
+		[VALUE_DOOR] = "\"off\", or an address like \"[::1]:9568\" (not multicast)",
 		[VALUE_HEX] = "hexadecimal digits like \"0x01\", or nothing",
 		[VALUE_LINK] = "the name of a [link NAME] section",
 		[VALUE_SERVER] = "the name of a [server NAME] section",

@@ -24,11 +24,13 @@ enum value_kind {
 	VALUE_INTERFACE,
 	VALUE_FILE,
 	VALUE_NEAR_FILE, /* absolute, or beside the configuration */
+	VALUE_SOME_FILE, /* the same, or empty */
 	VALUE_GROUP,
 	/* Stored as struct addr. */
 	VALUE_BIND,
 	VALUE_TARGET,
 	VALUE_SOURCE, /* port 0; unspecified when empty */
+	VALUE_DOOR,   /* of a page for Prometheus; port 0 when off */
 	/* Stored as its length (one byte), then so many bytes of the width that is left. */
 	VALUE_HEX,
 	/* Stored as the place (one byte) of the section with that name, by schema.c. */

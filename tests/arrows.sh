@@ -59,7 +59,7 @@ check_floor() {
 check_door() {
 	case $3 in
 	uv.h | uv/*)
-		case $1 in daemon/loop.[ch] | daemon/udp.[ch] | daemon/control.[ch]) return ;; esac
+		case $1 in daemon/loop.[ch] | daemon/udp.[ch] | daemon/control.[ch] | daemon/metrics_http.[ch]) return ;; esac
 		;;
 	coap3/coap.h)
 		case $1 in lib/coap/*.c) return ;; esac

@@ -65,11 +65,17 @@ single replay-notices tests/replay/notices.sh "$ASAN/tests/replay/replay"
 echo "== structure"
 single arrows tests/arrows.sh "$BUILD/lib"
 single documented tests/documented.sh
+single pages tests/pages.sh "$ASAN/tests/support/pages"
 
 if [ "${QUICK:-no}" = no ]; then
 	echo "== integration with real peers"
 	BUILD=$ASAN python shell /usr/bin/python3 tests/integration/test_shell.py
+	BUILD=$ASAN python face /usr/bin/python3 tests/integration/test_face.py
 	BUILD=$ASAN python interop /usr/bin/python3 tests/integration/test_interop.py
+	BUILD=$ASAN python nested /usr/bin/python3 tests/integration/test_nested.py
+	python crash /usr/bin/python3 tests/integration/test_crash.py
+	python openwrt /usr/bin/python3 tests/integration/test_openwrt.py
+	python bypass /usr/bin/python3 tests/integration/test_bypass.py
 	python attack-smoke /usr/bin/python3 tests/integration/attack.py --smoke
 	python readme /usr/bin/python3 tests/integration/test_readme.py
 fi

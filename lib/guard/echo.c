@@ -55,30 +55,38 @@ static uint8_t *put_endpoint(uint8_t *out, const struct addr *a)
 	return out + 22;
 }
 
-/* The listener without its scope: a reply leaves by the address and port the request came to. */
+/*
+ * The listener without its scope: a reply leaves by the address and port the request came to. The guards of a fleet have different
+ * addresses; what the value proves is that the client receives at its own.
+ */
 static void make_tag(const struct echo_key *k, uint64_t epoch, const uint8_t head[TAG_AT], const struct addr *client,
 		     const struct addr *listener, uint8_t tag[8])
 {
 	struct siphash_key key = key_of_epoch(k, epoch);
+	static const uint8_t nowhere[16];
 	uint8_t text[TAG_AT + 22 + 18], *end = text;
 
 	memcpy(end, head, TAG_AT);
 	end = put_endpoint(end + TAG_AT, client);
-	memcpy(end, listener->ip, 16);
+	memcpy(end, k->shared ? nowhere : listener->ip, 16);
 	put_be(end + 16, listener->port, 2);
 	put_be(tag, siphash(&key, text, sizeof text), 8);
 }
 
-static uint64_t epoch_at(const struct echo_key *k, tstamp now)
+static uint64_t clock_at(const struct echo_key *k, tstamp now)
 {
-	return tstamp_since(k->start, now) / k->lifetime;
+	return k->clock + tstamp_since(k->start, now);
 }
 
-/* The first byte of a value names the current or the previous epoch, or none we know. */
-static bool find_epoch(uint8_t shown, uint64_t current, uint64_t *epoch)
+/* The first byte of a value names the current or the previous epoch, or none we know; another guard may be in the next one. */
+static bool find_epoch(const struct echo_key *k, uint8_t shown, uint64_t current, uint64_t *epoch)
 {
 	uint8_t behind = (uint8_t)((uint8_t)current - shown);
 
+	if (k->shared && behind == UINT8_MAX) {
+		*epoch = current + 1;
+		return true;
+	}
 	if (behind > 1 || behind > current)
 		return false;
 	*epoch = current - behind;
@@ -87,21 +95,32 @@ static bool find_epoch(uint8_t shown, uint64_t current, uint64_t *epoch)
 
 void echo_init(struct echo_key *k, const uint8_t secret[16], uint64_t lifetime, tstamp now)
 {
+	echo_init_shared(k, secret, lifetime, 0, now);
+	k->shared = false;
+}
+
+void echo_init_shared(struct echo_key *k, const uint8_t secret[16], uint64_t lifetime, uint64_t wall, tstamp now)
+{
 	assert(lifetime > 0 && lifetime <= LIFE_MAX);
-	k->master = siphash_key_from(secret);
-	k->lifetime = lifetime;
-	k->start = now;
+	*k = (struct echo_key){ siphash_key_from(secret), lifetime, now, wall, true };
 }
 
 void echo_make(const struct echo_key *k, const struct addr *client, const struct addr *listener, tstamp now,
 	       uint8_t out[ECHO_LEN])
 {
-	uint64_t epoch = epoch_at(k, now);
-	uint64_t age = tstamp_since(k->start, now) % k->lifetime;
+	uint64_t clock = clock_at(k, now), epoch = clock / k->lifetime, age = clock % k->lifetime;
 
 	out[0] = (uint8_t)epoch;
 	put_be(out + 1, age / TICK, TAG_AT - 1);
 	make_tag(k, epoch, out, client, listener, out + TAG_AT);
+}
+
+/* By so much another guard's clock may be ahead of ours. */
+static uint64_t skew_of(const struct echo_key *k, uint64_t validity)
+{
+	if (!k->shared)
+		return 0;
+	return validity < ECHO_SKEW ? validity : ECHO_SKEW;
 }
 
 /*
@@ -111,17 +130,16 @@ void echo_make(const struct echo_key *k, const struct addr *client, const struct
 enum echo_result echo_check(const struct echo_key *k, const struct addr *client, const struct addr *listener,
 			    struct bytes value, uint64_t validity, tstamp now)
 {
-	uint64_t epoch;
-	tstamp made;
+	uint64_t clock = clock_at(k, now), epoch, made;
 	uint8_t tag[ECHO_LEN - TAG_AT];
 
-	if (value.len != ECHO_LEN || !find_epoch(value.ptr[0], epoch_at(k, now), &epoch))
+	if (value.len != ECHO_LEN || !find_epoch(k, value.ptr[0], clock / k->lifetime, &epoch))
 		return ECHO_FOREIGN;
 	make_tag(k, epoch, value.ptr, client, listener, tag);
 	if (!equal_in_constant_time(tag, value.ptr + TAG_AT, sizeof tag))
 		return ECHO_FOREIGN;
-	made = k->start + epoch * k->lifetime + get_be(value.ptr + 1, TAG_AT - 1) * TICK;
-	if (made > now)
+	made = epoch * k->lifetime + get_be(value.ptr + 1, TAG_AT - 1) * TICK;
+	if (made > clock + skew_of(k, validity))
 		return ECHO_FOREIGN;
-	return now - made <= validity ? ECHO_VALID : ECHO_STALE;
+	return tstamp_since(made, clock) <= validity ? ECHO_VALID : ECHO_STALE;
 }

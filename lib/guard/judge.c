@@ -41,6 +41,13 @@ static void take_proof(struct guard *g, struct bench *b)
 	b->proven = b->echo_valid || (b->reach.state == REACH_PROVEN && !b->reach.wary);
 }
 
+/* What was read from disk helps whom it fits. For anybody else it is as if it were not there: not even a spoofer can make it harm. */
+static bool is_usable(const struct bench *b, const struct relation *rel)
+{
+	return !relation_is_hint(rel) ||
+	       (b->finding == SEQ_PLAUSIBLE && !relation_doubted(rel, b->now) && !b->reach.wary);
+}
+
 static void take_identity(struct guard *g, struct bench *b)
 {
 	const struct guard_request *rq = b->rq;
@@ -52,7 +59,10 @@ static void take_identity(struct guard *g, struct bench *b)
 	b->key = rq->relation;
 	b->finding = seqtrack_judge(g->seqtrack, b->key, rq->piv, g->policy.plausible_jump, g->policy.window,
 				    g->policy.sequence_idle, b->now);
-	rel = b->relation = reputation_find(g->reputation, b->key, g->policy.lifetime, b->now);
+	rel = reputation_find(g->reputation, b->key, g->policy.lifetime, b->now);
+	if (rel && !is_usable(b, rel))
+		rel = NULL;
+	b->relation = rel;
 	if (rel)
 		b->at_home = rel->endpoint == b->endpoint ||
 			     (rel->old_endpoint == b->endpoint && rel->roam_until_s > b->now / TSTAMP_S);
@@ -84,7 +94,7 @@ static struct verdict forward(struct guard *g, const struct bench *b, struct ver
 
 	memcpy(in.kid, rq->kid.ptr ? rq->kid.ptr : (const uint8_t *)"",
 	       rq->kid.len < RELATION_KID ? rq->kid.len : RELATION_KID);
-	v.proven = b->proven || b->at_home;
+	v.proven = b->proven || (b->at_home && !relation_is_hint(b->relation)); /* a hint proves nothing */
 	v.ticket = inflight_open(g->inflight, &in);
 	if (v.ticket.generation == 0)
 		return say(VERDICT_DROP, REASON_QUEUE_FULL, v.lane);

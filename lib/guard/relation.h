@@ -25,6 +25,11 @@ struct relation {
 
 void relation_seen(struct relation *rel, tstamp now);
 void relation_book(struct relation *rel, bool accepted); /* one settled request */
+/* Read from disk, and the device has accepted nothing of it since: a hint, which may help and never harm. */
+static inline bool relation_is_hint(const struct relation *rel)
+{
+	return rel->history_len == 0;
+}
 unsigned relation_accepted(const struct relation *rel);  /* of the last 64 settled ones */
 unsigned relation_success(const struct relation *rel);   /* percent; 100 while nothing was settled */
 bool relation_doubted(const struct relation *rel, tstamp now);

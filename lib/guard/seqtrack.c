@@ -7,7 +7,8 @@
 
 /*
  * Eight records side by side, one kind of field after the other: looking for a key touches one
- * cache line. Bit d of seen: highest - d was accepted.
+ * cache line. Bit d of seen: highest - d was accepted. Bit 0 clear: all of it is a
+ * hint, which nothing has confirmed yet.
  */
 struct shelf {
 	uint64_t key[PLACES]; /* 0: free */
@@ -113,21 +114,44 @@ uint32_t seqtrack_count(const struct seqtrack *s)
 	return s->count;
 }
 
-enum seq_finding seqtrack_judge(const struct seqtrack *s, uint64_t key, uint64_t piv, uint64_t jump, uint32_t window,
-				uint64_t idle, tstamp now)
+static bool is_hint(const struct shelf *sh, unsigned i)
 {
-	const struct shelf *sh = shelf_of(s, key);
-	unsigned i = find(sh, key);
+	return !(sh->seen[i] & 1);
+}
+
+static enum seq_finding compare(const struct shelf *sh, unsigned i, uint64_t piv, uint64_t jump, uint32_t window)
+{
 	uint64_t distance;
 
-	if (i == PLACES || is_idle(sh, i, idle, now))
-		return SEQ_NEW;
 	if (piv > sh->highest[i])
 		return piv - sh->highest[i] <= jump ? SEQ_PLAUSIBLE : SEQ_FAR;
 	distance = sh->highest[i] - piv;
 	if (distance >= window || distance >= SEQTRACK_WINDOW)
 		return SEQ_OLD;
-	return sh->seen[i] >> distance & 1 ? SEQ_REUSED : SEQ_PLAUSIBLE;
+	return (sh->seen[i] | 1) >> distance & 1 ? SEQ_REUSED : SEQ_PLAUSIBLE;
+}
+
+enum seq_finding seqtrack_judge(const struct seqtrack *s, uint64_t key, uint64_t piv, uint64_t jump, uint32_t window,
+				uint64_t idle, tstamp now)
+{
+	const struct shelf *sh = shelf_of(s, key);
+	unsigned i = find(sh, key);
+
+	if (i == PLACES || is_idle(sh, i, idle, now))
+		return SEQ_NEW;
+	if (!is_hint(sh, i))
+		return compare(sh, i, piv, jump, window);
+	return compare(sh, i, piv, jump * SEQTRACK_BLUR, window) == SEQ_PLAUSIBLE ? SEQ_PLAUSIBLE : SEQ_NEW;
+}
+
+/* The first number accepted after a restart: the hint was right, or all begins with it. */
+static void confirm(struct shelf *sh, unsigned i, uint64_t piv)
+{
+	sh->seen[i] |= 1;
+	if (mark_accepted(sh, i, piv))
+		return;
+	sh->highest[i] = piv;
+	sh->seen[i] = 1;
 }
 
 bool seqtrack_accept(struct seqtrack *s, uint64_t key, uint64_t piv, uint64_t idle, tstamp now)
@@ -141,11 +165,29 @@ bool seqtrack_accept(struct seqtrack *s, uint64_t key, uint64_t piv, uint64_t id
 		i = make_room(s, sh);
 	sh->key[i] = key;
 	sh->used[i] = now;
-	if (known)
+	if (known && !is_hint(sh, i))
 		return mark_accepted(sh, i, piv);
+	if (known) {
+		confirm(sh, i, piv);
+		return true;
+	}
 	sh->highest[i] = piv;
 	sh->seen[i] = 1;
 	return true;
+}
+
+void seqtrack_hint(struct seqtrack *s, uint64_t key, uint64_t highest, uint64_t seen, tstamp now)
+{
+	struct shelf *sh = shelf_of(s, key);
+	unsigned i = find(sh, key);
+
+	assert(key != 0);
+	if (i == PLACES)
+		i = make_room(s, sh);
+	sh->key[i] = key;
+	sh->used[i] = now;
+	sh->highest[i] = highest;
+	sh->seen[i] = seen & ~UINT64_C(1);
 }
 
 bool seqtrack_highest(const struct seqtrack *s, uint64_t key, uint64_t *highest)
@@ -156,6 +198,18 @@ bool seqtrack_highest(const struct seqtrack *s, uint64_t key, uint64_t *highest)
 	if (i == PLACES)
 		return false;
 	*highest = sh->highest[i];
+	return true;
+}
+
+bool seqtrack_window(const struct seqtrack *s, uint64_t key, uint64_t *highest, uint64_t *seen)
+{
+	const struct shelf *sh = shelf_of(s, key);
+	unsigned i = find(sh, key);
+
+	if (i == PLACES)
+		return false;
+	*highest = sh->highest[i];
+	*seen = sh->seen[i] | 1;
 	return true;
 }
 

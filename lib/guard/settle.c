@@ -68,6 +68,9 @@ static void accept(struct guard *g, const struct inflight_request *in, tstamp no
 
 	if (!rel)
 		rel = new_relation(g, in, now);
+	if (relation_is_hint(rel))
+		rel->endpoint = rel->old_endpoint = 0; /* it lives where it is accepted first, as a new one does */
+	g->changes++;
 	move_home(g, rel, in, now);
 	relation_seen(rel, now);
 	relation_book(rel, true);

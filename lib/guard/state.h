@@ -55,6 +55,8 @@ struct guard {
 	uint32_t refs;
 	struct guard_incident incidents[GUARD_INCIDENTS];
 	uint32_t next_incident;
+	uint8_t numbers[POLICY_SERVERS]; /* by which relations' hashes know the servers; each is there once */
+	uint64_t changes;                /* of what guard_hint_next tells */
 	uint64_t pings, pongs, pongs_wrong, echoes_made, echoes_valid, echoes_stale, echoes_foreign;
 };
 

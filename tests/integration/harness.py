@@ -24,8 +24,7 @@ sys.path.insert(0, str(SUPPORT))
 import rawcoap  # noqa: E402
 
 SECRET, SALT = "0102030405060708090a0b0c0d0e0f10", "9e7ca92223786340"
-
-
+GUARD_SECRET = "a1b2c3d4e5f60718293a4b5c6d7e8f90"  # of the contexts that have the guard at one end
 
 
 def scratch():
@@ -112,22 +111,26 @@ class NotifySocket:
 
     def __init__(self, directory):
         self.path = str(directory / "notify")
+        Path(self.path).unlink(missing_ok=True)
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(self.path)
         self.lines = []
-        threading.Thread(target=self._collect, daemon=True).start()
+        self.thread = threading.Thread(target=self._collect, daemon=True)
+        self.thread.start()
 
     def _collect(self):
-        while True:
-            try:
-                self.lines += self.socket.recv(4096).decode().splitlines()
-            except OSError:
-                return
+        while said := self.socket.recv(4096):
+            self.lines += said.decode().splitlines()
 
     def wait(self, line, seconds=5):
         wait_until(lambda: line in self.lines, seconds, "%s, got %s" % (line, self.lines))
 
     def close(self):
+        """The thread ends first: its next recv could be on whatever gets the descriptor's number. Twice is harmless."""
+        if self.socket.fileno() < 0:
+            return
+        self.socket.shutdown(socket.SHUT_RD)
+        self.thread.join()
         self.socket.close()
 
 
@@ -148,7 +151,9 @@ class Guard:
 
     def write(self, text):
         control = "\n[control]\nsocket = %s\ngroup = %s\n" % (self.socket, grp.getgrgid(os.getgid()).gr_name)
-        self.config.write_text(text.replace("{port}", str(self.port)) + control)
+        # what one test taught a guard is none of another's business
+        alone = "" if "\nsave = " in text else "[allow-list]\nsave = no\n"
+        self.config.write_text(text.replace("{port}", str(self.port)) + alone + control)
 
     def wait_ready(self):
         def ready():
@@ -166,6 +171,16 @@ class Guard:
             return json.loads(done.stdout), 0
         return done.stdout + done.stderr, done.returncode
 
+    def begin_contexts(self):
+        """The first time only: their states begin."""
+        for row in self.ctl("contexts")[0]:
+            text, code = self.ctl("context", "new", row["context"], json_output=False)
+            assert code == 0, text
+
+    def context(self, name):
+        """What coap-guardctl contexts shows of it."""
+        return next(row for row in self.ctl("contexts")[0] if row["context"] == name)
+
     def resident(self):
         """Resident memory in bytes."""
         pages = Path("/proc/%d/statm" % self.process.child.pid).read_text().split()[1]
@@ -177,6 +192,11 @@ class Guard:
 
     def signal(self, number):
         self.process.child.send_signal(number)
+
+    def kill(self):
+        """As if the power went: no last word, no last write."""
+        self.process.kill()
+        self.notify.close()
 
     def stop(self):
         """Returns the exit code; a report of a sanitizer is a failure of whichever test ran."""
@@ -261,13 +281,23 @@ def answers_ping(port, host="127.0.0.1"):
         client.close()
 
 
-# OSCORE contexts: one sender ID for each client, "02" for each device.
+# OSCORE contexts: one sender ID for each client, "02" for most devices.
 
-def aiocoap_context(directory, sender, recipient):
-    directory.mkdir(parents=True)
+def aiocoap_context(directory, sender, recipient, secret=SECRET):
+    directory.mkdir(parents=True, exist_ok=True)
     (directory / "settings.json").write_text(json.dumps(
-        {"sender-id_hex": sender, "recipient-id_hex": recipient, "secret_hex": SECRET, "salt_hex": SALT}))
+        {"sender-id_hex": sender, "recipient-id_hex": recipient, "secret_hex": secret, "salt_hex": SALT}))
     return directory
+
+
+def guard_context(directory, name, sender, recipient, keys, secret=GUARD_SECRET):
+    """Puts the key there and returns the section; keys: the lines that say what the context is for."""
+    path = directory / "keys" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(secret)
+    path.chmod(0o600)
+    return ("[context %s]\nsender-id = 0x%s\nrecipient-id = 0x%s\nmaster-salt = 0x%s\n%s\n"
+            % (name, sender, recipient, SALT, keys))
 
 
 def libcoap_context(path, sender, recipients):
@@ -278,20 +308,20 @@ def libcoap_context(path, sender, recipients):
 
 # Devices
 
-def start_libcoap_server(tool, port, directory, kids=()):
+def start_libcoap_server(tool, port, directory, kids=(), own="02"):
     argv = [PEERS / tool, "-A", "127.0.0.1", "-p", port, "-d", 250, "-v", 1]
     if kids:
-        argv += ["-E", libcoap_context(directory / ("server-%d.conf" % port), "02", kids)]
+        argv += ["-E", libcoap_context(directory / ("server-%d.conf" % port), own, kids)]
     process = Process(argv, directory / ("server-%d.log" % port))
     wait_until(lambda: answers_ping(port), 5, tool)
     return process
 
 
-def start_aiocoap_server(port, directory, kids=(), host="127.0.0.1"):
-    contexts = [aiocoap_context(directory / ("device-%d-%s" % (port, kid)), "02", kid) for kid in kids]
+def start_aiocoap_server(port, directory, kids=(), host="127.0.0.1", own="02"):
+    contexts = [aiocoap_context(directory / ("device-%d-%s" % (port, kid)), own, kid) for kid in kids]
     process = Process([PEERS / "aio-python", SUPPORT / "oscore_server.py", "--host", host, "--port", port, *contexts],
                       directory / ("server-%d.log" % port))
-    wait_until(lambda: "ready" in process.output(), 10, "aiocoap server; " + process.output())
+    wait_until(lambda: answers_ping(port, host), 10, "aiocoap server; " + process.output())
     return process
 
 

@@ -21,6 +21,7 @@ COAP_PORT_HOST = "127.83.%d.%d" % (1 + os.getpid() // 250 % 250, 1 + os.getpid()
 CONFIG = """
 [guard]
 exchanges = 4096
+memory-limit = 32MiB
 [listen all]
 bind = 127.0.0.1:{port}
 bind = %s:5683

@@ -92,7 +92,7 @@ class ConfigurationCase(unittest.TestCase):
         self.assertIn("nothing.conf", done.stderr)
 
     def test_planned_keys_are_refused(self):
-        for text in ("[egress]\nallow = ::/0\n", "[metrics]\nlisten = off\n", "[echo]\nsecret-file = a\n"):
+        for text in ("[egress]\nallow = ::/0\n", "[throttle]\nexempt = ::1\n"):
             with self.subTest(text=text):
                 self.assertEqual(self.check(text).returncode, 78)
 

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""CoAP device on aiocoap: OSCORE when contexts are given, plain CoAP always.
+"""CoAP device on aiocoap: OSCORE when contexts are given, also within OSCORE, and plain CoAP always.
 
 Resources: /hello, /time (observable, every 0.3 s), /big (4 KiB), /store/ANYTHING (GET and PUT). Run it by aio-python.
 """
@@ -85,7 +85,7 @@ async def main():
     for name, what in (("hello", Hello()), ("big", Big()), ("store", Store()), ("time", Time())):
         site.add_resource([name], what)
     known = credentials(args.contexts)
-    served = OscoreSiteWrapper(site, known) if args.contexts else site
+    served = OscoreSiteWrapper(OscoreSiteWrapper(site, known), known) if args.contexts else site
     await aiocoap.Context.create_server_context(served, bind=(args.host, args.port), server_credentials=known,
                                                 transports=["udp6"])
     print("ready", flush=True)

@@ -2,8 +2,8 @@
 """CoAP client on unmodified aiocoap; one JSON line per answer. Run it by aio-python.
 
 {"n": 0, "code": "2.05 Content", "seconds": 0.004, "size": 5, "payload": "68656c6c6f"}, "notify": 1 in a notification;
-{"n": 0, "error": "..."} when no answer came; with --interval also {"n": 0, "sent": ...} at the start. --proxy-scheme
-and --proxy-uri send the request to HOST:PORT instead.
+"layers" tells how many OSCORE layers came off it; {"n": 0, "error": "..."} when no answer came; with --interval also
+{"n": 0, "sent": ...} at the start. --proxy-scheme and --proxy-uri send the request to HOST:PORT instead.
 """
 import argparse
 import asyncio
@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import aiocoap
 from aiocoap.message import UndecidedRemote
+from aiocoap.oscore import NotAProtectedMessage
 
 
 def arguments(parser=None):
@@ -63,9 +64,15 @@ def route_plain(args, message):
     message.remote = UndecidedRemote(uri.scheme, args.proxy_scheme or args.proxy_uri or uri.netloc)
 
 
+def layers(remote):
+    """An endpoint under OSCORE stands on the one that is below it."""
+    return 1 + layers(remote.underlying_address) if hasattr(remote, "underlying_address") else 0
+
+
 def say(n, started, message, **more):
     line = {"n": n, "code": str(message.code), "seconds": round(time.monotonic() - started, 6),
-            "size": len(message.payload), "payload": message.payload.hex(), "at": started}
+            "size": len(message.payload), "payload": message.payload.hex(), "at": started,
+            "layers": layers(message.remote)}
     print(json.dumps(dict(line, **more)), flush=True)
 
 
@@ -92,6 +99,8 @@ async def exchange(context, args, n, route):
             await asyncio.wait_for(notifications(running, args, n, started), args.timeout)
             running.observation.cancel()
             await asyncio.sleep(0.2)
+    except NotAProtectedMessage as e:  # an error of who stands in between
+        say(n, started, e.plain_message)
     except Exception as e:  # every failure is a line of the report
         print(json.dumps({"n": n, "error": "%s %s" % (type(e).__name__, e), "at": started,
                           "seconds": round(time.monotonic() - started, 6)}), flush=True)

@@ -100,7 +100,7 @@ void bottle_stop(struct bottle *b)
 		oscore_context_wipe(&b->ends[i]);
 }
 
-/* --- words --------------------------------------------------------------------------------------------------------- */
+/* --- words -------------------------------------------------------------------------------------------------------- */
 
 static void expand(const struct bottle_talk *t, const char *line, char *out)
 {
@@ -160,7 +160,7 @@ static void remember(struct bottle_talk *t, struct bytes message)
 		msgtext_hex(echo.value, t->echo);
 }
 
-/* --- layers -------------------------------------------------------------------------------------------------------- */
+/* --- layers ------------------------------------------------------------------------------------------------------- */
 
 static struct bytes whole(const struct oscore_room *room, const struct msg *m)
 {

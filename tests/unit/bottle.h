@@ -1,6 +1,6 @@
 /*
- * bottle: the other ends of the guard's contexts, in the same bottle as the engine: clients and next hops that put layers on and take
- * them off by themselves.
+ * bottle: the other ends of the guard's contexts, in the same bottle as the engine: clients and next hops that put
+ * layers on and take them off by themselves.
  *
  *   bottle_ask(&b, &t, "a", "01", "CON 0.01 7d34 #20 Uri-Path:lamp")   a asks under context 0, and inside that under 1
  *   bottle_hear(&b, &t, "a", 2, "ACK 2.05 7d34 #20 !on")               what is inside the two layers that came back

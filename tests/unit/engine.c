@@ -46,10 +46,13 @@ static void add_server(struct proxy_config *c, uint8_t i, const char *name, cons
 
 struct proxy_config engine_careful(void)
 {
-	struct proxy_config c = {
-		.name = "guard under test", .max_datagram = 1280, .max_options = 64, .exchanges = 256,
-		.max_layers = 2, .hop_limit = 16, .ssn_reserve = 64
-	};
+	struct proxy_config c = { .name = "guard under test",
+				  .max_datagram = 1280,
+				  .max_options = 64,
+				  .exchanges = 256,
+				  .max_layers = 2,
+				  .hop_limit = 16,
+				  .ssn_reserve = 64 };
 
 	strcpy(c.listens[0].name, "front");
 	assert_true(addr_parse(&c.listens[0].bind, "[2001:db8::53]:5683", 5683));

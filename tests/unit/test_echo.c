@@ -160,6 +160,133 @@ static void test_lengths(void **state)
 				 len == ECHO_LEN ? ECHO_VALID : ECHO_FOREIGN);
 }
 
+#define WALL (UINT64_C(1763781000) * TSTAMP_S) /* of November 2025 */
+#define YEAR (365 * TSTAMP_DAY)
+
+/* Another guard of the fleet: it started at another time of its own, and its clock is off by so much. */
+static struct echo_key shared_key(uint64_t lifetime, int64_t off, tstamp start)
+{
+	struct echo_key k;
+
+	echo_init_shared(&k, secret, lifetime, WALL + (uint64_t)off, start);
+	return k;
+}
+
+#define SKEW(s) ((s) * (int64_t)TSTAMP_S)
+
+/* Made by a guard whose clock is off by so much, and checked by one that is right, `later` afterwards. */
+static void test_fleet(void **state)
+{
+	static const struct {
+		uint64_t lifetime;
+		int64_t off;
+		uint64_t later;
+		enum echo_result expected;
+	} rows[] = {
+		{ TSTAMP_HOUR, 0, 0, ECHO_VALID },
+		{ TSTAMP_HOUR, 0, 60 * TSTAMP_S, ECHO_VALID },
+		{ TSTAMP_HOUR, 0, 60251 * TSTAMP_MS, ECHO_STALE },
+		{ TSTAMP_HOUR, SKEW(5), 0, ECHO_VALID },
+		{ TSTAMP_HOUR, SKEW(30), 0, ECHO_VALID },
+		{ TSTAMP_HOUR, SKEW(31), 0, ECHO_FOREIGN },
+		{ TSTAMP_HOUR, SKEW(31), 2 * TSTAMP_S, ECHO_VALID },
+		{ TSTAMP_HOUR, SKEW(-59), 0, ECHO_VALID },
+		{ TSTAMP_HOUR, SKEW(-61), 0, ECHO_STALE },
+		{ TSTAMP_HOUR, -(int64_t)TSTAMP_DAY, 0, ECHO_FOREIGN },
+		{ TSTAMP_HOUR, (int64_t)TSTAMP_DAY, 0, ECHO_FOREIGN },
+		{ TSTAMP_HOUR, (int64_t)(10 * YEAR), 0, ECHO_FOREIGN },
+		{ TSTAMP_HOUR, -(int64_t)(10 * YEAR), 0, ECHO_FOREIGN },
+		/* 256 epochs: the first byte is the same again */
+		{ TSTAMP_HOUR, (int64_t)(256 * TSTAMP_HOUR), 0, ECHO_FOREIGN },
+		{ TSTAMP_HOUR, -(int64_t)(256 * TSTAMP_HOUR), 0, ECHO_FOREIGN },
+		/* over a boundary of epochs, either way: WALL is a multiple of 10 minutes */
+		{ 10 * TSTAMP_MIN, SKEW(-1), 0, ECHO_VALID },
+		{ 10 * TSTAMP_MIN, SKEW(-1), 2 * TSTAMP_S, ECHO_VALID },
+		{ 10 * TSTAMP_MIN, SKEW(599), 570 * TSTAMP_S, ECHO_VALID },
+		{ 10 * TSTAMP_MIN, SKEW(601), 575 * TSTAMP_S, ECHO_VALID },
+		{ 10 * TSTAMP_MIN, SKEW(1201), 599 * TSTAMP_S, ECHO_FOREIGN },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct echo_key a = shared_key(rows[i].lifetime, rows[i].off, 77 * TSTAMP_S);
+		struct echo_key b = shared_key(rows[i].lifetime, 0, START);
+		struct addr other = { .ip = { 0xfd, [15] = 9 }, .port = listener.port };
+		uint8_t value[ECHO_LEN];
+		enum echo_result r;
+
+		echo_make(&a, &client, &listener, 77 * TSTAMP_S, value);
+		r = echo_check(&b, &client, &other, bytes_of(value, sizeof value), VALIDITY, START + rows[i].later);
+		if (r != rows[i].expected)
+			fail_msg("row %zu: %d instead of %d", i, (int)r, (int)rows[i].expected);
+	}
+}
+
+/* A short validity bounds what another clock may be ahead, too. */
+static void test_fleet_short_validity(void **state)
+{
+	uint8_t value[ECHO_LEN];
+
+	(void)state;
+	for (int64_t ahead = 0; ahead < 10; ahead++) {
+		struct echo_key a = shared_key(TSTAMP_HOUR, SKEW(ahead), START), b = shared_key(TSTAMP_HOUR, 0, START);
+
+		echo_make(&a, &client, &listener, START, value);
+		assert_int_equal(echo_check(&b, &client, &listener, bytes_of(value, ECHO_LEN), 2 * TSTAMP_S, START),
+				 ahead <= 2 ? ECHO_VALID : ECHO_FOREIGN);
+	}
+}
+
+/* Neither whoever has another secret, nor the same secret without the fleet, nor another client or port. */
+static void test_fleet_strangers(void **state)
+{
+	struct echo_key ours = shared_key(TSTAMP_HOUR, 0, START), alone = new_key(TSTAMP_HOUR), theirs;
+	struct addr c = client, l = listener;
+	uint8_t value[ECHO_LEN], other[16] = { 5 };
+	struct bytes v = bytes_of(value, sizeof value);
+
+	(void)state;
+	echo_init_shared(&theirs, other, TSTAMP_HOUR, WALL, START);
+	echo_make(&ours, &client, &listener, START, value);
+	assert_int_equal(echo_check(&ours, &client, &listener, v, VALIDITY, START), ECHO_VALID);
+	assert_int_equal(echo_check(&theirs, &client, &listener, v, VALIDITY, START), ECHO_FOREIGN);
+	assert_int_equal(echo_check(&alone, &client, &listener, v, VALIDITY, START), ECHO_FOREIGN);
+	c.port ^= 1;
+	assert_int_equal(echo_check(&ours, &c, &listener, v, VALIDITY, START), ECHO_FOREIGN);
+	l.port ^= 1;
+	assert_int_equal(echo_check(&ours, &client, &l, v, VALIDITY, START), ECHO_FOREIGN);
+}
+
+/* I6: once it runs, no other clock than the monotonic one counts; a guard that was told the time anew goes on at once. */
+static void test_clock_steps(void **state)
+{
+	static const int64_t steps[] = { SKEW(1),
+					 SKEW(-1),
+					 (int64_t)TSTAMP_DAY,
+					 -(int64_t)TSTAMP_DAY,
+					 (int64_t)(10 * YEAR),
+					 -(int64_t)(10 * YEAR) };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+		struct echo_key k = shared_key(TSTAMP_HOUR, 0, START);
+		uint8_t before[ECHO_LEN], after[ECHO_LEN];
+
+		echo_make(&k, &client, &listener, START, before);
+		k = shared_key(TSTAMP_HOUR, steps[i], START + TSTAMP_S);
+		echo_make(&k, &client, &listener, START + TSTAMP_S, after);
+		assert_int_equal(
+			echo_check(&k, &client, &listener, bytes_of(after, ECHO_LEN), VALIDITY, START + TSTAMP_S),
+			ECHO_VALID);
+		assert_int_equal(
+			echo_check(&k, &client, &listener, bytes_of(before, ECHO_LEN), VALIDITY, START + TSTAMP_S),
+			steps[i] == SKEW(1) || steps[i] == SKEW(-1) ? ECHO_VALID : ECHO_FOREIGN);
+		assert_int_not_equal(
+			echo_check(&k, &client, &listener, bytes_of(after, ECHO_LEN), VALIDITY, START + 62 * TSTAMP_S),
+			ECHO_VALID);
+	}
+}
+
 static void test_random_tags(void **state)
 {
 	struct echo_key k = new_key(LIFETIME);
@@ -205,10 +332,18 @@ static void test_against_model(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_ages),           cmocka_unit_test(test_layout),
-		cmocka_unit_test(test_transplants),    cmocka_unit_test(test_other_secret),
-		cmocka_unit_test(test_every_bit_flip), cmocka_unit_test(test_lengths),
-		cmocka_unit_test(test_random_tags),    cmocka_unit_test(test_against_model),
+		cmocka_unit_test(test_ages),
+		cmocka_unit_test(test_layout),
+		cmocka_unit_test(test_transplants),
+		cmocka_unit_test(test_other_secret),
+		cmocka_unit_test(test_every_bit_flip),
+		cmocka_unit_test(test_lengths),
+		cmocka_unit_test(test_random_tags),
+		cmocka_unit_test(test_against_model),
+		cmocka_unit_test(test_fleet),
+		cmocka_unit_test(test_fleet_short_validity),
+		cmocka_unit_test(test_fleet_strangers),
+		cmocka_unit_test(test_clock_steps),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -121,6 +121,38 @@ static void test_every_byte(void **state)
 	}
 }
 
+/* What a request is made of, in any order: never read outside, and what is done is short and has one path. */
+static void test_random(void **state)
+{
+	static const char *const pieces[] = { "GET",  "HEAD",     " ",        " ",    "/",    "metrics",
+					      "?a=b", "HTTP/1.1", "HTTP/1.0", "\r\n", "\r\n", "\n",
+					      "\r",   "Host: a",  "Host:",    "X: y", ":",    "http://",
+					      "a",    "\t",       "\x01",     "\xff" };
+	struct http_request request;
+	unsigned done = 0;
+
+	(void)state;
+	srand(7);
+	for (unsigned round = 0; round < 200000; round++) {
+		char text[512] = "";
+		uint8_t *copy;
+
+		if (round % 2)
+			strcpy(text, "GET / HTTP/1.");
+		for (unsigned n = (unsigned)rand() % 16; n > 0; n--)
+			strcat(text, pieces[(unsigned)rand() % (sizeof pieces / sizeof pieces[0])]);
+		if (round % 2)
+			strcat(text, "\r\n\r\n");
+		if (parse(text, strlen(text), &request, &copy) == HTTP_DONE) {
+			done++;
+			assert_true(request.path.ptr > copy &&
+				    request.path.ptr + request.path.len < copy + strlen(text));
+		}
+		free(copy);
+	}
+	assert_true(done > 10);
+}
+
 static void test_too_large(void **state)
 {
 	static char text[HTTP_REQUEST_MAX];
@@ -146,9 +178,9 @@ static void test_status(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_requests), cmocka_unit_test(test_every_truncation),
-					    cmocka_unit_test(test_every_byte), cmocka_unit_test(test_too_large),
-					    cmocka_unit_test(test_status) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_requests),   cmocka_unit_test(test_every_truncation),
+					    cmocka_unit_test(test_every_byte), cmocka_unit_test(test_random),
+					    cmocka_unit_test(test_too_large),  cmocka_unit_test(test_status) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,7 @@
-/* layered: what lasts longer than one answer: observations, buckets, lanes and reloads of requests whose layers came off; and wires
- * that somebody damaged. */
+/*
+ * layered: what lasts longer than one answer: observations, buckets, lanes and reloads of requests whose layers came
+ * off; and wires that somebody damaged.
+ */
 #include "bottle.h"
 #include "coap/option.h"
 #include "guard/state.h"
@@ -21,7 +23,7 @@ static struct bottle two(struct proxy_config cfg)
 	return b;
 }
 
-/* --- observations -------------------------------------------------------------------------------------------------- */
+/* --- observations ------------------------------------------------------------------------------------------------- */
 
 /* a observes the lamp; the engine's token is kept as #$o. */
 static void observe(struct bottle *b, struct bottle_talk *t, const char *layers)
@@ -128,8 +130,9 @@ static void test_not_his(void **state)
 		    "lamp< CON 0.05 * #* Observe=01 OSCORE=090120 !=001122334455667788", "lamp> ACK 4.00 $ #$",
 		    "a< ACK 4.00 0e01 #20", "prove a", "a> CON 0.01 0e02 #20 Observe=01 Uri-Path:lamp",
 		    "lamp< CON 0.01 * #* Observe=01", "lamp> ACK 2.05 $ #$ !plain", "a< ACK 2.05 0e02 #20 !plain",
-		    "a> CON 0.01 0e03 #20 Observe= Uri-Path:lamp", "lamp< CON 0.01 * #*x Observe=",
-		    "lamp> ACK 2.05 $ #$ Observe=01 !plain", "a< ACK 2.05 0e03 #20 Observe=01 !plain");
+		    "a> CON 0.01 0e03 #20 Observe= Uri-Path:lamp",
+		    "lamp< CON 0.01 * #*x Observe=", "lamp> ACK 2.05 $ #$ Observe=01 !plain",
+		    "a< ACK 2.05 0e03 #20 Observe=01 !plain");
 	bottle_ask(&b, &other, "a", "1", "CON 0.01 0e04 #20 Observe=01 Uri-Path:lamp");
 	ENGINE_PLAY(b.e, "lamp< CON 0.01 * #*y Observe=01", "lamp> ACK 2.05 $ #$ !other");
 	bottle_hear(&b, &other, "a", 1, "ACK 2.05 0e04 #20 !other");
@@ -214,7 +217,7 @@ static void test_failures(void **state)
 	bottle_stop(&b);
 }
 
-/* --- what binds him ------------------------------------------------------------------------------------------------ */
+/* --- what binds him ----------------------------------------------------------------------------------------------- */
 
 /* Each context has a bucket for each server, two seconds deep. */
 static void test_own_rate(void **state)
@@ -224,11 +227,11 @@ static void test_own_rate(void **state)
 		unsigned burst;
 	} rows[] = {
 		{ "0", "lamp", 10 },
-		{ "0", "lamp", 0 },                         /* spent */
-		{ "1", "lamp", 10 },                        /* somebody else's */
-		{ "10", "lamp", 0 },                        /* the last that came off pays */
-		{ "0", "house Uri-Path:door", 2 },          /* a slower server */
-		{ "0", "house Uri-Path:door", 0 },          /* spent */
+		{ "0", "lamp", 0 },                             /* spent */
+		{ "1", "lamp", 10 },                            /* somebody else's */
+		{ "10", "lamp", 0 },                            /* the last that came off pays */
+		{ "0", "house Uri-Path:door", 2 },              /* a slower server */
+		{ "0", "house Uri-Path:door", 0 },              /* spent */
 		{ "0", "lamp Uri-Path:after Uri-Path:2s", 10 }, /* which binds him there only */
 	};
 	struct proxy_config c = engine_roomy();
@@ -303,7 +306,7 @@ static void test_lanes(void **state)
 	bottle_stop(&b);
 }
 
-/* --- reloads ------------------------------------------------------------------------------------------------------- */
+/* --- reloads ------------------------------------------------------------------------------------------------------ */
 
 static void test_reload(void **state)
 {
@@ -345,11 +348,14 @@ static void test_reload(void **state)
 	bottle_stop(&b);
 }
 
-/* A request whose context vanished meanwhile is never answered: not in the clear, not under a new key, not when it is repeated. */
+/* A request whose context vanished is never answered: not in the clear, not under a new key, not when repeated. */
 static void test_vanished(void **state)
 {
 	static const char *const ends[] = {
-		"lamp> ACK 2.05 $ #$ !on", "lamp> RST 0.00 $ #", "lamp> ACK 2.05 $ #$ 18=01 !x", "wait 2min",
+		"lamp> ACK 2.05 $ #$ !on",
+		"lamp> RST 0.00 $ #",
+		"lamp> ACK 2.05 $ #$ 18=01 !x",
+		"wait 2min",
 	};
 
 	(void)state;
@@ -396,7 +402,7 @@ static void test_server_goes(void **state)
 	bottle_stop(&b);
 }
 
-/* --- damage -------------------------------------------------------------------------------------------------------- */
+/* --- damage ------------------------------------------------------------------------------------------------------- */
 
 /* Header, code, Message ID and token are not protected, and by design change nothing. */
 static bool is_the_same(struct bytes wire, struct bytes bad)

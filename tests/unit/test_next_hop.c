@@ -1,4 +1,4 @@
-/* next_hop: the layer put on towards the next hop: when it goes on, what must bear it, and what happens when it cannot. */
+/* next_hop: the layer put on towards the next hop: when it goes on, what must bear it, and what if it cannot. */
 #include "bottle.h"
 #include "msgtext.h"
 #include <setjmp.h>
@@ -27,8 +27,7 @@ static void test_added(void **state)
 	} rows[] = {
 		{ "", "CON 0.01 0001 #20 Uri-Path:lamp Uri-Path:t", "CON 0.01 * #* Uri-Path:t" },
 		{ "0", "CON 0.01 0001 #20 Uri-Path:lamp Uri-Path:t", "CON 0.01 * #* Uri-Path:t" },
-		{ "00", "NON 0.03 0001 #20 Uri-Path:lamp Content-Format=3c !x",
-		  "NON 0.03 * #* Content-Format=3c !x" },
+		{ "00", "NON 0.03 0001 #20 Uri-Path:lamp Content-Format=3c !x", "NON 0.03 * #* Content-Format=3c !x" },
 		{ "0", "CON 0.02 0001 #20 OSCORE=0901ab Uri-Path:lamp !=0011", "CON 0.02 * #* OSCORE=0901ab !=0011" },
 		{ "", "CON 0.02 0001 #20 OSCORE=0901ab Uri-Path:lamp !=0011", "CON 0.02 * #* OSCORE=0901ab !=0011" },
 		{ "0", "CON 0.01 0001 #20 Uri-Path:lamp Hop-Limit=05", "CON 0.01 * #* Hop-Limit=04" },
@@ -79,7 +78,8 @@ static void test_echo(void **state)
 		bottle_get(&b, &up, "lamp", NEXT, "CON 0.03 * #* Echo=11 !x");
 		old = up;
 		up.asked[0].nonce_free = false; /* a number of its own (RFC 8613 B.1.2) */
-		bottle_answer(&b, &up, "lamp", i ? "ACK 4.01 $ #$ Echo=0011223344" : "CON 4.01 7777 #$ Echo=0011223344");
+		bottle_answer(&b, &up, "lamp",
+			      i ? "ACK 4.01 $ #$ Echo=0011223344" : "CON 4.01 7777 #$ Echo=0011223344");
 		if (i == 0)
 			engine_line(b.e, "lamp< ACK 0.00 7777 #");
 		engine_line(b.e, "quiet a");
@@ -109,8 +109,13 @@ static void test_echo(void **state)
 static void test_plain(void **state)
 {
 	static const char *const answers[] = {
-		"ACK 4.01 $ #$", "ACK 2.05 $ #$ !on", "CON 2.05 7777 #$ !on", "ACK 4.01 $ #$ Echo=0011",
-		"NON 5.00 7777 #$", "ACK 2.05 $ #$ Observe=01 !on", "ACK 4.01 $ #$ Max-Age= !Security context not found",
+		"ACK 4.01 $ #$",
+		"ACK 2.05 $ #$ !on",
+		"CON 2.05 7777 #$ !on",
+		"ACK 4.01 $ #$ Echo=0011",
+		"NON 5.00 7777 #$",
+		"ACK 2.05 $ #$ Observe=01 !on",
+		"ACK 4.01 $ #$ Max-Age= !Security context not found",
 	};
 	static const char *const layers[] = { "", "0" };
 
@@ -159,6 +164,17 @@ static void test_forged(void **state)
 	bottle_send(&b, &up, "lamp");
 	bottle_hear(&b, &t, "a", 1, "ACK 2.05 0001 #20 !the true answer");
 	engine_line(b.e, "quiet");
+	/* as CONs: the true one is no duplicate of the forged one, whose Message ID it has */
+	bottle_ask(&b, &t, "a", "0", "CON 0.01 0002 #20 Uri-Path:lamp");
+	bottle_get(&b, &up, "lamp", NEXT, "CON 0.01 * #*");
+	bottle_seal(&b, &up, "CON 2.05 7777 #$ !the true answer");
+	bad = up;
+	bad.wire[bad.len - 1] ^= 1;
+	bottle_send(&b, &bad, "lamp");
+	ENGINE_PLAY(b.e, "lamp< ACK 0.00 7777 #", "quiet");
+	bottle_send(&b, &up, "lamp");
+	bottle_hear(&b, &t, "a", 1, "ACK 2.05 0002 #20 !the true answer");
+	ENGINE_PLAY(b.e, "lamp< ACK 0.00 7777 #", "quiet");
 	bottle_stop(&b);
 }
 
@@ -177,7 +193,8 @@ static void test_notifications(void **state)
 	bottle_get(&b, &up, "lamp", NEXT, "CON 0.01 * #* Observe=");
 	bottle_answer(&b, &up, "lamp", "ACK 2.05 $ #$ Observe=01 !first");
 	bottle_hear(&b, &t, "a", 1, "ACK 2.05 0001 #20 Observe=* !first");
-	bottle_send(&b, &up, "lamp"); /* the first again */
+	up.wire[0] = (uint8_t)((up.wire[0] & 0xcf) | MSG_NON << 4);
+	bottle_send(&b, &up, "lamp"); /* the first again, as if it were a notification */
 	for (unsigned n = 0; n < 4; n++) {
 		char line[64];
 

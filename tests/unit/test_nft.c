@@ -1,4 +1,5 @@
 #include "nft.h"
+#include "usage.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -51,7 +52,7 @@ static void test_rules(void **state)
 		char path[128], *printed, *expected;
 
 		snprintf(path, sizeof path, TEST_ROOT "/tests/nft/%s.conf", names[i]);
-		printed = print(path, NFT_USER);
+		printed = print(path, USAGE_USER);
 		snprintf(path, sizeof path, TEST_ROOT "/tests/nft/%s.nft", names[i]);
 		expected = read_all(path);
 		assert_string_equal(printed, expected);
@@ -108,7 +109,7 @@ static void test_full_house(void **state)
 			fputs("\n", file);
 		}
 		fclose(file);
-		text = print(path, NFT_USER);
+		text = print(path, USAGE_USER);
 		assert_int_equal(count(text, "\tchain to-s"), rows[i].chains);
 		assert_int_equal(count(text, ": goto to-s"), 2 * rows[i].chains); /* forwarded, and from here */
 		assert_int_equal(count(text, "fib saddr . iif oif missing"), rows[i].networks);

@@ -42,25 +42,15 @@ static void test_sound(void **state)
 		uint8_t aead, window, sender, recipient, id_context, salt, first;
 		bool sound;
 	} rows[] = {
-		{ 0, 32, 1, 1, 0, 0, 1, true },
-		{ 0, 1, 1, 1, 0, 0, 1, true },
-		{ 0, 64, 1, 1, 0, 0, 1, true },
-		{ 0, 0, 1, 1, 0, 0, 1, false },
-		{ 0, 65, 1, 1, 0, 0, 1, false },
-		{ 0, 32, 0, 1, 0, 0, 0, true },
+		{ 0, 32, 1, 1, 0, 0, 1, true },   { 0, 1, 1, 1, 0, 0, 1, true },    { 0, 64, 1, 1, 0, 0, 1, true },
+		{ 0, 0, 1, 1, 0, 0, 1, false },   { 0, 65, 1, 1, 0, 0, 1, false },  { 0, 32, 0, 1, 0, 0, 0, true },
 		{ 0, 32, 0, 0, 0, 0, 0, false }, /* both empty: the same */
 		{ 0, 32, 1, 1, 0, 0, 0, false }, /* both 00 */
 		{ 0, 32, 1, 2, 0, 0, 0, true },  /* 00 and 0000 */
-		{ 0, 32, 7, 7, 32, 64, 1, true },
-		{ 0, 32, 8, 7, 0, 0, 1, false },
-		{ 0, 32, 7, 8, 0, 0, 1, false },
-		{ 1, 32, 7, 6, 0, 0, 0, true },
-		{ 2, 32, 6, 5, 0, 0, 0, true }, /* nonces of 12 bytes */
-		{ 2, 32, 7, 5, 0, 0, 0, false },
-		{ 3, 32, 5, 7, 0, 0, 0, false },
-		{ 4, 32, 1, 1, 0, 0, 1, false },
-		{ 0, 32, 1, 1, 33, 0, 1, false },
-		{ 0, 32, 1, 1, 0, 65, 1, false },
+		{ 0, 32, 7, 7, 32, 64, 1, true }, { 0, 32, 8, 7, 0, 0, 1, false },  { 0, 32, 7, 8, 0, 0, 1, false },
+		{ 1, 32, 7, 6, 0, 0, 0, true },   { 2, 32, 6, 5, 0, 0, 0, true }, /* nonces of 12 bytes */
+		{ 2, 32, 7, 5, 0, 0, 0, false },  { 3, 32, 5, 7, 0, 0, 0, false },  { 4, 32, 1, 1, 0, 0, 1, false },
+		{ 0, 32, 1, 1, 33, 0, 1, false }, { 0, 32, 1, 1, 0, 65, 1, false },
 	};
 
 	(void)state;
@@ -196,7 +186,7 @@ static void test_numbers(void **state)
 	oscore_context_wipe(&c);
 }
 
-/* The window is in use from the moment on at which the disk says so, and what is written at the end is what was true. */
+/* The window is in use as soon as the disk says so, and what is written at the end is what was true. */
 static void test_states(void **state)
 {
 	const struct oscore_setup setup = plain_setup();
@@ -323,7 +313,7 @@ static void test_nonce(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sound),  cmocka_unit_test(test_print),        cmocka_unit_test(test_wanted),
+		cmocka_unit_test(test_sound),   cmocka_unit_test(test_print),  cmocka_unit_test(test_wanted),
 		cmocka_unit_test(test_numbers), cmocka_unit_test(test_states), cmocka_unit_test(test_window_sizes),
 		cmocka_unit_test(test_nonce),
 	};

@@ -129,8 +129,7 @@ static void test_spend(void **state)
 		assert_int_equal(peers_spend(&p, 63, i, rows[i].rate, rows[i].cost, now), rows[i].wait);
 		assert_int_equal(peers_spend(&p, 63, i, rows[i].rate, rows[i].cost, now), rows[i].wait);
 		if (rows[i].wait != TSTAMP_NEVER)
-			assert_int_equal(
-				peers_spend(&p, 63, i, rows[i].rate, rows[i].cost, now + rows[i].wait), 0);
+			assert_int_equal(peers_spend(&p, 63, i, rows[i].rate, rows[i].cost, now + rows[i].wait), 0);
 		if (rows[i].rate.count) { /* another server, and another peer */
 			assert_int_equal(peers_spend(&p, 63, 60, rows[i].rate, 1, now + i * TSTAMP_DAY), 0);
 			assert_int_equal(peers_spend(&p, 62, i, rows[i].rate, 1, now), 0);

@@ -177,6 +177,48 @@ static void test_idle(void **state)
 	seqtrack_free(s);
 }
 
+/* What was known before a restart, here 40, 39 and 37: only what may come next is plausible, all else is new. */
+static void test_hint(void **state)
+{
+	static const struct {
+		uint64_t piv;
+		enum seq_finding finding;
+		uint64_t highest, seen; /* once it was accepted */
+	} rows[] = {
+		{ 41, SEQ_PLAUSIBLE, 41, 0x17 },
+		{ 40 + JUMP * SEQTRACK_BLUR, SEQ_PLAUSIBLE, 40 + JUMP * SEQTRACK_BLUR, 1 },
+		{ 41 + JUMP * SEQTRACK_BLUR, SEQ_NEW, 41 + JUMP * SEQTRACK_BLUR, 1 },
+		{ TOP, SEQ_NEW, TOP, 1 },
+		{ 38, SEQ_PLAUSIBLE, 40, 0xf }, /* late, and not yet accepted */
+		{ 40, SEQ_NEW, 40, 1 },         /* the client counts anew */
+		{ 39, SEQ_NEW, 39, 1 },
+		{ 37, SEQ_NEW, 37, 1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct seqtrack *s = seqtrack_create(8);
+		uint64_t highest, seen;
+
+		seqtrack_hint(s, KEY, 40, 0xb, 1);
+		assert_true(seqtrack_window(s, KEY, &highest, &seen)); /* can be written again, unconfirmed */
+		assert_int_equal(highest, 40);
+		assert_int_equal(seen, 0xb);
+		if (seqtrack_judge(s, KEY, rows[i].piv, JUMP, 64, IDLE, 1) != rows[i].finding)
+			fail_msg("row %zu: finding", i);
+		assert_int_equal(seqtrack_judge(s, KEY, rows[i].piv, JUMP, 64, IDLE, IDLE + 2), SEQ_NEW);
+		assert_true(seqtrack_accept(s, KEY, rows[i].piv, IDLE, 1));
+		assert_true(seqtrack_window(s, KEY, &highest, &seen));
+		if (highest != rows[i].highest || seen != rows[i].seen)
+			fail_msg("row %zu: %llu, %llx", i, (unsigned long long)highest, (unsigned long long)seen);
+		/* from now on it is a record as any other */
+		assert_int_equal(seqtrack_judge(s, KEY, rows[i].piv, JUMP, 64, IDLE, 1), SEQ_REUSED);
+		assert_false(seqtrack_accept(s, KEY, rows[i].piv, IDLE, 1));
+		assert_int_equal(seqtrack_count(s), 1);
+		seqtrack_free(s);
+	}
+}
+
 /* Nine keys of one bucket of eight: the one unused for longest goes, nobody else. */
 static void test_stalest_makes_room(void **state)
 {
@@ -285,6 +327,7 @@ int main(void)
 		cmocka_unit_test(test_narrow_window), cmocka_unit_test(test_vectors),
 		cmocka_unit_test(test_idle),          cmocka_unit_test(test_stalest_makes_room),
 		cmocka_unit_test(test_memory),        cmocka_unit_test(test_against_model),
+		cmocka_unit_test(test_hint),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
