@@ -314,6 +314,10 @@ static bool unwrap_one(struct proxy *p, struct request *rq, struct unwrapping *u
 		ask_for_echo(p, rq, c, now);
 		return false;
 	}
+	if (rq->msg->n_options > p->cfg.max_options) {
+		refuse(p, rq, MSG_BAD_REQUEST, FAULT_OPTIONS, now);
+		return false;
+	}
 	look(p, rq);
 	return !is_faulty(p, rq, now);
 }

@@ -590,6 +590,23 @@ static void test_source(void **state)
 	bottle_stop(&b);
 }
 
+/* max-options holds for what is inside as well. */
+static void test_many_options(void **state)
+{
+	char line[1024] = "CON 0.01 0001 #20 Uri-Path:lamp";
+	struct bottle b = three(engine_roomy());
+	struct bottle_talk t = { .piv = 0 };
+
+	(void)state;
+	for (unsigned i = 0; i < b.cfg.max_options; i++)
+		strcat(line, " Uri-Query:q");
+	bottle_start(&b);
+	bottle_ask(&b, &t, "a", ALL, line);
+	bottle_hear(&b, &t, "a", 1, "ACK 4.00 0001 #20");
+	assert_int_equal(b.e->proxy->faults[FAULT_OPTIONS], 1);
+	bottle_stop(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -599,7 +616,7 @@ int main(void)
 		cmocka_unit_test(test_repeated),        cmocka_unit_test(test_precise),
 		cmocka_unit_test(test_uniform),         cmocka_unit_test(test_unsynced),
 		cmocka_unit_test(test_refuse_unsynced), cmocka_unit_test(test_mute),
-		cmocka_unit_test(test_source),
+		cmocka_unit_test(test_source),          cmocka_unit_test(test_many_options),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
