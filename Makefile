@@ -5,6 +5,7 @@
 #   make check      unit, vectors, replay, arrows, integration with real peers; all with ASan and UBSan
 #   make attack     the flood scenarios in full, three modes side by side
 #   make crash      kill -9 of the guard under traffic, ROUNDS times
+#   make reload     SIGHUP every 100 ms for a minute, with clients that must not notice
 #   make fuzz       random stories through the engine, for FUZZ_SECONDS; needs clang and its runtime
 #   make bench      speed, as ratios side by side in one run
 #   make size       bytes of text at -Os, and whether they are too many
@@ -58,12 +59,13 @@ LIB := \
 	lib/proxy/target.c lib/proxy/upstream.c
 
 DAEMON := \
-	daemon/answer.c daemon/command.c daemon/crc32.c daemon/fleet.c daemon/hintfile.c daemon/hints.c daemon/wall.c daemon/completion.c daemon/config.c daemon/config_errors.c daemon/context_key.c \
+	daemon/answer.c daemon/command.c daemon/completion.c daemon/config.c daemon/config_errors.c daemon/context_key.c \
 	daemon/contexts.c daemon/control.c daemon/daemon.c \
 	daemon/digest.c daemon/draft.c daemon/entropy.c daemon/log.c daemon/loop.c daemon/metrics.c daemon/nft.c daemon/renewal.c daemon/rules.c daemon/schema.c \
 	daemon/secrets.c daemon/sockaddr.c daemon/statedir.c daemon/systemd.c daemon/tracer.c daemon/udp.c daemon/udp_places.c \
 	daemon/units.c daemon/value.c \
-	daemon/event.c daemon/http.c daemon/journal.c daemon/metrics_http.c daemon/usage.c
+	daemon/event.c daemon/http.c daemon/journal.c daemon/metrics_http.c daemon/usage.c \
+	daemon/crc32.c daemon/fleet.c daemon/hintfile.c daemon/hints.c daemon/wall.c
 
 GUARDCTL := \
 	daemon/enquiry.c daemon/guardctl.c daemon/json.c daemon/paint.c daemon/redact.c daemon/report.c daemon/screen.c \
@@ -78,10 +80,11 @@ UNIT := \
 	budget guard guard_view identity inflight judge reach relation replies reputation settle standing \
 	classify exchange forgeries holds layered layers next_hop proxy reply request response snapshot target unwrap upstream \
 	answer config contexts digest entropy log nft schema secrets sockaddr statedir systemd table tracer units \
-	http journal redact shells terminal
+	http journal redact shells terminal \
+	crc32 fleet guard_hint hintfile hints wall
 
 .DEFAULT_GOAL := all
-.PHONY: pages all run check quick unit deb deb-check tests-build replay replay-record attack crash fuzz bench lint install clean deps deps-check FORCE
+.PHONY: pages all run check quick unit deb deb-check tests-build replay replay-record attack crash reload fuzz bench lint install clean deps deps-check FORCE
 .SECONDARY:
 
 all: $(B)/coap-guardd $(B)/coap-guardctl
@@ -199,6 +202,11 @@ ROUNDS ?= 500
 crash: deps-check
 	@$(MAKE) --no-print-directory -j2 all $(SUPPORT)
 	@ROUNDS=$(ROUNDS) BUILD=$(abspath $(B)) /usr/bin/python3 tests/integration/test_crash.py
+
+# SIGHUP every 100 ms for a minute, three times over.
+reload: deps-check
+	@$(MAKE) --no-print-directory -j2 all
+	@RELOAD_SECONDS=60 BUILD=$(abspath $(B)) /usr/bin/python3 tests/integration/test_reload.py
 
 FUZZ_SECONDS ?= 60
 FUZZ_FLAGS   := $(ASAN)

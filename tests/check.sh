@@ -73,6 +73,8 @@ if [ "${QUICK:-no}" = no ]; then
 	BUILD=$ASAN python face /usr/bin/python3 tests/integration/test_face.py
 	BUILD=$ASAN python interop /usr/bin/python3 tests/integration/test_interop.py
 	BUILD=$ASAN python nested /usr/bin/python3 tests/integration/test_nested.py
+	BUILD=$ASAN python memory /usr/bin/python3 tests/integration/test_memory.py
+	BUILD=$ASAN python reload /usr/bin/python3 tests/integration/test_reload.py
 	python crash /usr/bin/python3 tests/integration/test_crash.py
 	python openwrt /usr/bin/python3 tests/integration/test_openwrt.py
 	python bypass /usr/bin/python3 tests/integration/test_bypass.py

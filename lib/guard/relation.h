@@ -30,8 +30,8 @@ static inline bool relation_is_hint(const struct relation *rel)
 {
 	return rel->history_len == 0;
 }
-unsigned relation_accepted(const struct relation *rel);  /* of the last 64 settled ones */
-unsigned relation_success(const struct relation *rel);   /* percent; 100 while nothing was settled */
+unsigned relation_accepted(const struct relation *rel); /* of the last 64 settled ones */
+unsigned relation_success(const struct relation *rel);  /* percent; 100 while nothing was settled */
 bool relation_doubted(const struct relation *rel, tstamp now);
 void relation_doubt(struct relation *rel, uint64_t period, tstamp now);
 #endif

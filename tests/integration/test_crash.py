@@ -249,13 +249,18 @@ class World:
     def short_life(self, seconds):
         """Dies while it starts, or while the first requests, old and new, make it find its feet."""
         self.start(wait=False)
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            self.client.waiting.clear()
+        now = time.monotonic()
+        end, patience = now + seconds, now
+        while now < end:
+            if now >= patience:  # what came before the guard listened is not answered
+                self.client.waiting.clear()
+                patience = now + 0.01
             for raw in list(self.client.sent)[-4:]:
                 self.client.replay(raw, from_home=True)
-            self.client.ask()
+            if len(self.client.waiting) < AT_ONCE:
+                self.client.ask()
             self.drain(0.002)
+            now = time.monotonic()
         self.kill()
 
     def kill(self):
@@ -265,6 +270,14 @@ class World:
 
     def rows(self):
         return {row["context"]: row for row in self.guard.ctl("contexts")[0]}
+
+    def explain(self):
+        """What one wants to know of a guard that did something odd."""
+        text = self.guard.process.output()[-500:]
+        if self.guard.process.alive():
+            counters = [row for row in self.guard.ctl("counters")[0] if 0 not in row.values()]
+            text += "%s\n%s\n" % (counters, list(self.rows().values()))
+        return text
 
     def close(self):
         if self.guard and self.guard.process.alive():
@@ -303,6 +316,8 @@ class Killed(unittest.TestCase):
             for _ in range(rounds):
                 self.round(random.uniform(0, 0.1))
                 w.short_life(random.uniform(0, 0.05))
+        except AssertionError as e:
+            raise AssertionError("%s\n%s" % (e, w.explain())) from e
         finally:
             print("%d rounds: %d requests, %d of them reached the device, %d notifications, %d Echoes, "
                   "%d nonces; start %.0f ms at most, %.0f ms on average"

@@ -92,9 +92,15 @@ class Phone:
         self.raw.close()
 
 
-class MemoryCase(unittest.TestCase):
-    host = "127.0.0.1"
+def fake(**how):
+    """An environment in which the time of day is another, and time itself goes on."""
+    library = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))), None)
+    if library is None:
+        raise unittest.SkipTest("faketime is not installed")
+    return dict(how, LD_PRELOAD=str(library), FAKETIME_DONT_FAKE_MONOTONIC="1", ASAN_OPTIONS="verify_asan_link_order=0")
 
+
+class MemoryCase(unittest.TestCase):
     def setUp(self):
         self.directory = harness.scratch()
         self.state = self.directory / "state"
@@ -108,8 +114,8 @@ class MemoryCase(unittest.TestCase):
     def text(self, unknown=LENIENT, more="", host="127.0.0.1", state=None):
         return CONFIG % {"host": host, "device": self.lamp.port, "unknown": unknown, "state": state or self.state, "more": more}
 
-    def start(self, unknown=LENIENT, more=""):
-        self.guard = Guard(self.text(unknown, more), port=self.port, directory=self.directory)
+    def start(self, unknown=LENIENT, more="", env=None):
+        self.guard = Guard(self.text(unknown, more), port=self.port, directory=self.directory, env=env)
         if self.phone is None:
             self.phone = Phone(self.port)
             self.addCleanup(self.phone.close)
@@ -253,6 +259,59 @@ class RestartTest(MemoryCase):
         self.assertEqual(other.stop(), 0)
 
 
+class ClockTest(MemoryCase):
+    """The time of day steps while the guard runs. It is set in a file that the guard's clock comes from."""
+
+    STEPS = ("+1d", "-1d", "+10y", "-10y", "+0", "@1970-01-01 00:00:10", "+0")
+
+    def setUp(self):
+        super().setUp()
+        self.clock = self.directory / "clock"
+        self.set("+0")
+        self.env = fake(FAKETIME_TIMESTAMP_FILE=str(self.clock), FAKETIME_NO_CACHE="1")
+
+    def set(self, when):
+        fresh = self.clock.with_suffix(".new")
+        fresh.write_text(when + "\n")
+        os.replace(fresh, self.clock)
+
+    def year(self):
+        """What the guard itself believes."""
+        text = self.guard.ctl("metrics", json_output=False)[0]
+        line = next(l for l in text.splitlines() if l.startswith("coapguard_config_last_reload_success_timestamp_seconds "))
+        return time.gmtime(float(line.split()[1])).tm_year
+
+    def test_steps_under_way(self):
+        """Whoever was trusted stays so, step by step, reload by reload."""
+        (self.directory / "echo.key").write_text("00112233445566778899aabbccddeeff")
+        (self.directory / "echo.key").chmod(0o600)
+        self.start(more="[echo]\nsecret-file = echo.key\n", env=self.env)
+        self.become_trusted()
+        years = set()
+        for step in self.STEPS:
+            with self.subTest(step):
+                self.set(step)
+                self.assertIs(self.phone.ask(), True)
+                self.assertEqual([row["standing"] for row in self.clients()], ["trusted"])
+                self.assertEqual(self.guard.ctl("reload", json_output=False)[1], 0)
+                years.add(self.year())
+                self.assertIs(self.phone.ask(), True)
+                self.assertEqual([row["standing"] for row in self.clients()], ["trusted"])
+        self.assertGreaterEqual(len(years), 4, years)  # it did see them
+
+    def test_steps_between_lives(self):
+        """Back, or to a time that nobody believes: the hint stays. Ahead by more than a lifetime: it is gone, and no harm done."""
+        self.start(env=self.env)
+        self.become_trusted()
+        for step, remembered in (("-1d", True), ("-10y", True), ("@1970-01-01 00:00:10", True), ("+0", True), ("+10y", False)):
+            with self.subTest(step):
+                self.stop()
+                self.set(step)
+                self.start(env=self.env)
+                self.assertEqual(len(self.clients()), int(remembered))
+                self.assertIs(self.phone.ask(), True)
+
+
 class FleetTest(MemoryCase):
     """Two guards of one network, and one of another, each at an address of its own and all at one port."""
 
@@ -282,16 +341,16 @@ class FleetTest(MemoryCase):
     def stop_one(self, name):
         self.assertEqual(self.guards.pop(name).stop(), 0)
 
-    def ask(self, host, echo=None):
+    def ask(self, host, echo=None, seconds=2):
         """A plain request; the unknown budget is nothing, so only an Echo helps. The answer."""
         token = os.urandom(4)
         options = rawcoap.path("lamp") + (((ECHO, echo),) if echo else ())
         # NON: whoever repeats by itself would be asked by a ping
         message = Message(rawcoap.NON, GET, int.from_bytes(os.urandom(2), "big"), token, tuple(sorted(options)))
         self.client.sendto(rawcoap.encode(message), (host, self.port))
-        self.client.settimeout(2)
-        end = time.monotonic() + 2
-        while time.monotonic() < end:
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self.client.settimeout(left)
             try:
                 answer = rawcoap.decode(self.client.recv(2048))
             except socket.timeout:
@@ -315,7 +374,7 @@ class FleetTest(MemoryCase):
 
     def takes(self, name, host, echo):
         before = self.verified(name)
-        self.ask(host, echo)
+        self.ask(host, echo, 0.3)  # who proved himself waits for a budget that is not there
         return self.verified(name) > before
 
     A, B, C = "127.0.0.1", "127.0.0.2", "127.0.0.3"
@@ -353,21 +412,13 @@ class FleetTest(MemoryCase):
         self.assertFalse(self.takes("b", self.B, echo))
         self.assertFalse(self.takes("a", self.A, echo))
 
-    def fake(self, offset):
-        """An environment in which the time of day is another, and time itself goes on."""
-        library = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))), None)
-        if library is None:
-            self.skipTest("faketime is not installed")
-        return {"LD_PRELOAD": str(library), "FAKETIME": offset, "DONT_FAKE_MONOTONIC": "1",
-                "FAKETIME_DONT_FAKE_MONOTONIC": "1", "ASAN_OPTIONS": "verify_asan_link_order=0"}
-
     def test_clocks_that_disagree(self):
         """By seconds: nobody notices. By days or years: each serves its own, and takes nothing of the other."""
         self.launch("a", self.A, self.KEY)
         for n, (offset, agree) in enumerate([("+5s", True), ("-20s", True), ("+1d", False), ("-1d", False), ("+10y", False)]):
             with self.subTest(offset):
                 host = "127.0.1.%d" % (n + 1)
-                self.launch(offset, host, self.KEY, env=self.fake(offset))
+                self.launch(offset, host, self.KEY, env=fake(FAKETIME=offset))
                 self.new_client()
                 ours, theirs = self.echo_of(self.A), self.echo_of(host)
                 self.assertEqual(self.takes(offset, host, ours), agree)
@@ -375,7 +426,7 @@ class FleetTest(MemoryCase):
                 self.assertTrue(self.takes(offset, host, theirs))
 
     def test_clock_that_is_not_set(self):
-        guard = self.launch("a", self.A, self.KEY, env=self.fake("@1970-01-01 00:00:10"))
+        guard = self.launch("a", self.A, self.KEY, env=fake(FAKETIME="@1970-01-01 00:00:10"))
         self.assertIn("the clock of this machine is not set", guard.process.output())
         self.launch("b", self.B, self.KEY)
         echo = self.echo_of(self.A)

@@ -177,7 +177,8 @@ class Package:
         self.assertEqual(tree.must("stat -c '%a %U %G' /etc/coap-guard/coap-guard.conf").strip(), "640 root coap-guard")
 
         tree.must("apt-get -y remove coap-guardd")
-        self.assertEqual(tree.sh("pidof coap-guardd || pgrep coap-guardd")[0].strip(), "")
+        self.assertEqual(tree.sh("systemctl is-active coap-guardd")[0].strip(), "inactive")
+        self.assertEqual(tree.sh("cat /proc/[0-9]*/comm | grep guardd")[0], "")
         for path in ("etc/coap-guard/coap-guard.conf", "etc/coap-guard/keys/phone", "var/lib/coap-guard/phone.context"):
             self.assertTrue(tree.exists(path), path)
         tree.must("%s /root/%s" % (install, self.deb.name))

@@ -2,7 +2,7 @@
 
 Each request is sent once: what is lost is not repeated. Three clients: one that the device knows (OSCORE end to end), one that
 the guard knows (a context of its own), and one that observes. The device takes its time, so that requests are under way in every
-reload. SECONDS of it for each way to reload; `make reload` takes a minute for each.
+reload. RELOAD_SECONDS of it for each way to reload; `make reload` takes a minute for each.
 """
 import heapq
 import os
@@ -20,7 +20,7 @@ import rawcoap
 import rawoscore
 from rawcoap import ACK, CON, EMPTY, GET, NON, OBSERVE, OSCORE, RST, Message
 
-SECONDS = float(os.environ.get("SECONDS", 2))
+SECONDS = float(os.environ.get("RELOAD_SECONDS", 2))
 RATE = 20  # requests per second and client
 SLOW = 0.3  # seconds the device may take
 GAP = 0.1  # between reloads

@@ -1,12 +1,12 @@
 #!/bin/bash
 # deb.sh OUT [SUITE]: makes the source package of what git knows, or would be told of, and builds it into OUT; the log is
-# OUT/build.log. With a SUITE it is built in a bare system of that (tree.sh), which proves that it says all it needs; WHERE
+# OUT/build.log. Nothing is done when OUT has what comes of the same source. With a SUITE it is built in a bare system of that (tree.sh), which proves that it says all it needs; WHERE
 # is the folder there.
 set -euo pipefail
 
 here=$(realpath "$(dirname "$0")")
 root=$(realpath "$here/../..")
-out=$(realpath -m "$1") suite=${2:-} where=${WHERE:-/build}
+out=$(realpath -m "$1") new=$(realpath -m "$1").new suite=${2:-} where=${WHERE:-/build}
 trees=$(realpath -m "${TREES:-$root/build/trees}")
 version=$(sed -n '1s/.*(\(.*\)).*/\1/p' "$root/conf/debian/changelog")
 upstream=${version%-*}
@@ -21,14 +21,14 @@ files() {
 # The same bytes for the same files, whoever packs them and when.
 source_package() {
 	grep -q "^VERSION *:= *$upstream\$" "$root/Makefile" || { echo "deb: Makefile and changelog differ in version" >&2; exit 1; }
-	rm -rf "$out"
-	mkdir -p "$out/$name"
-	files | tar -C "$root" -cf - --no-recursion -T - | tar -C "$out/$name" -xf -
-	chmod -R u=rwX,go=rX "$out/$name"
-	(cd "$out" && tar --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" -cf - "$name" |
+	rm -rf "$new"
+	mkdir -p "$new/$name"
+	files | tar -C "$root" -cf - --no-recursion -T - | tar -C "$new/$name" -xf -
+	chmod -R u=rwX,go=rX "$new/$name"
+	(cd "$new" && tar --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" -cf - "$name" |
 		xz -6 >"coap-guard_$upstream.orig.tar.xz")
-	cp -a "$out/$name/conf/debian" "$out/$name/debian"
-	(cd "$out" && dpkg-source -b "$name" >source.log)
+	cp -a "$new/$name/conf/debian" "$new/$name/debian"
+	(cd "$new" && dpkg-source -b "$name" >source.log)
 }
 
 in_tree() {
@@ -46,6 +46,14 @@ in_tree() {
 }
 
 source_package
+stamp=$(cd "$new" && sha256sum ./*.xz)
+if [ "$(cat "$out/.made" 2>/dev/null)" = "$stamp" ]; then
+	rm -rf "$new"
+	ls "$out"/*.deb
+	exit
+fi
+rm -rf "$out"
+mv "$new" "$out"
 if [ -n "$suite" ]; then
 	in_tree
 else
@@ -53,4 +61,5 @@ else
 		{ tail -n 40 "$out/build.log" >&2; exit 1; }
 fi
 rm -rf "${out:?}/$name"
+echo "$stamp" >"$out/.made"
 ls "$out"/*.deb

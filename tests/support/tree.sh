@@ -105,6 +105,7 @@ ip link set lo up
 hostname guard
 pivot_root . .
 umount -l .
+mount --make-rshared /
 exec env -i container=guard-test PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd'
 
 first_process() { # DIR
@@ -118,16 +119,18 @@ in_tree() { # DIR COMMAND...
 	first=$(first_process "$1")
 	shift
 	[ -n "$first" ] || { say "not booted"; return 1; }
-	nsenter --target "$first" --all env -i HOME=/root TERM=dumb LANG=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin \
+	nsenter --target "$first" --all env -i HOME=/root TERM=dumb LANG=C.UTF-8 \
+		PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
 		DEBIAN_FRONTEND=noninteractive SYSTEMD_PAGER='' "$@"
 }
 
 off() { # DIR
 	local group manager
-	manager=$(cat "$1.manager" 2>/dev/null) && kill -KILL "$manager" 2>/dev/null
+	manager=$(cat "$1.manager" 2>/dev/null) || return 0
+	kill -KILL "$manager" 2>/dev/null || true
 	group=$(cat "$1.cgroup" 2>/dev/null) || return 0
 	for _ in $(seq 50); do
-		find "$group" -depth -type d -exec rmdir {} + 2>/dev/null
+		find "$group" -depth -type d -exec rmdir {} + 2>/dev/null || true
 		[ -d "$group" ] || break
 		sleep 0.1
 	done

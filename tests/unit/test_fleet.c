@@ -216,10 +216,14 @@ static void test_steps_under_way(void **state)
 			pass(&b, 10 * TSTAMP_S);
 			assert_int_equal(check(&a, &e), ECHO_VALID);
 		}
-		assert_int_equal(times_said("the clock has stepped by"), large);
 		pass(&a, 11 * TSTAMP_S); /* and a replay is as old as it is */
 		assert_int_equal(check(&a, &e), ECHO_STALE);
 		pass(&b, 11 * TSTAMP_S);
+		for (unsigned n = 0; n < 5; n++) {
+			pass(&a, FLEET_LOOK);
+			pass(&b, FLEET_LOOK);
+		}
+		assert_int_equal(times_said("the clock has stepped by"), large);
 		fleet_enter(&a.fleet, a.now);
 		e = make(&b);
 		assert_int_equal(check(&a, &e), large ? ECHO_FOREIGN : ECHO_VALID);

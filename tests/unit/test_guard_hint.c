@@ -309,6 +309,29 @@ static void test_spoofed(void **state)
 	stop(&r);
 }
 
+/* A proven neighbour tried another hint in vain: its endpoint is wary, which is no reason to refuse what a stranger may. */
+static void test_wary(void **state)
+{
+	struct policy p = careful();
+	struct pair r = restart(&p);
+	struct guard_hint other = {
+		.relation = 0, .endpoint = 99, .highest = 20, .seen = 1, .kid_len = 1, .kid = { 8 }
+	};
+	struct guard_request rq = request(HOME, 8, 21);
+	struct verdict v;
+
+	(void)state;
+	guard_identify(r.hinted, &rq);
+	other.relation = rq.relation;
+	assert_true(guard_hint_take(r.hinted, &other, r.now));
+	prove(r.hinted, HOME, &r.now);
+	v = guard_check(r.hinted, &rq, r.now);
+	assert_int_equal(v.reason, REASON_MOVED);
+	guard_report(r.hinted, v.ticket, OUTCOME_REFUSED, r.now);
+	assert_int_equal(ask(r.hinted, HOME, 7, 60, r.now).action, VERDICT_FORWARD);
+	stop(&r);
+}
+
 /*
  * Random life: whatever comes, a hint never turns away what would have been let through without it, never lets into a better lane than
  * `moved` before an acceptance, and proves nothing.
@@ -357,6 +380,7 @@ static void test_ages(void **state)
 		{ 0, 0, START, true },
 		{ TSTAMP_HOUR, 0, 5 * TSTAMP_S, true }, /* the machine itself is younger */
 		{ 23 * TSTAMP_HOUR, TSTAMP_HOUR, START, true },
+		{ 22 * TSTAMP_HOUR, TSTAMP_HOUR, 100 * TSTAMP_DAY, true },
 		{ 23 * TSTAMP_HOUR, TSTAMP_HOUR + 2 * TSTAMP_S, START, false },
 		{ 0, TSTAMP_DAY + 2 * TSTAMP_S, 100 * TSTAMP_DAY, false },
 		{ 0, 3650 * TSTAMP_DAY, START, false },
@@ -372,6 +396,9 @@ static void test_ages(void **state)
 		if (carry(a, b, rows[i].off, then, rows[i].clock) != rows[i].taken)
 			fail_msg("row %zu", i);
 		assert_int_equal(find_client(b, 7, &c, rows[i].clock), rows[i].taken);
+		/* it goes on ageing from where it was, as far as the machine's clock reaches back */
+		if (rows[i].taken && rows[i].clock > rows[i].idle + rows[i].off)
+			assert_in_range(c.idle, rows[i].idle + rows[i].off, rows[i].idle + rows[i].off + TSTAMP_S);
 		guard_free(a);
 		guard_free(b);
 	}
@@ -470,6 +497,7 @@ int main(void)
 		cmocka_unit_test(test_replays_after_confirmation),
 		cmocka_unit_test(test_moved_meanwhile),
 		cmocka_unit_test(test_spoofed),
+		cmocka_unit_test(test_wary),
 		cmocka_unit_test(test_never_harms),
 		cmocka_unit_test(test_ages),
 		cmocka_unit_test(test_impossible),
