@@ -55,6 +55,7 @@ unknown-rate = {address_rate}
 reply-rate = {reply_rate}
 
 [allow-list]
+save = no
 relations = {relations}
 trusted-after = {trusted_after}
 
