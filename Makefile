@@ -309,9 +309,10 @@ deb:
 	@tests/support/deps.sh deb
 	@tests/support/deb.sh $(B)/deb
 
-deb-check: all $(SUPPORT)
+deb-check:
 	@tests/support/deps.sh deb-check
 	@BUILD=$(abspath $(B)) /usr/bin/python3 tests/integration/test_package.py
+	@BUILD=$(abspath $(B)) /usr/bin/python3 tests/integration/newcomer.py
 
 clean:
 	rm -rf $(B)

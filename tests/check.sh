@@ -79,6 +79,8 @@ if [ "${QUICK:-no}" = no ]; then
 	python openwrt /usr/bin/python3 tests/integration/test_openwrt.py
 	python bypass /usr/bin/python3 tests/integration/test_bypass.py
 	python attack-smoke /usr/bin/python3 tests/integration/attack.py --smoke
+	python service /usr/bin/python3 tests/integration/test_service.py
+	python newcomer-page /usr/bin/python3 tests/integration/newcomer.py Page
 	python readme /usr/bin/python3 tests/integration/test_readme.py
 fi
 

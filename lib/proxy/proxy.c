@@ -11,10 +11,19 @@
 #include "proxy/upstream.h"
 #include "base/memory.h"
 
+static bool has_next_hop(const struct proxy_config *cfg)
+{
+	for (unsigned i = 0; i < PROXY_CONTEXTS; i++)
+		if (cfg->contexts[i].name[0] && cfg->contexts[i].next_hop != PROXY_NO_SERVER)
+			return true;
+	return false;
+}
+
 static uint32_t pool_size(const struct proxy_config *cfg)
 {
-	return cfg->exchanges * 3 +
-	       512; /* each way, and as it was before our layer; and a batch of stateless replies */
+	uint32_t each = has_next_hop(cfg) ? 3 : 2; /* each way; and as it was before our layer */
+
+	return cfg->exchanges * each + 512; /* and a batch of stateless replies */
 }
 
 #define DEDUP_ENTRIES 8192

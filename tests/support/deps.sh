@@ -5,7 +5,7 @@ packages="gcc make pkg-config libcoap3-dev libuv1-dev libinih-dev libssl-dev lib
 [ "${1:-build}" = check ] && packages="$packages libcmocka-dev python3 python3-cbor2 python3-cryptography python3-filelock
 	iproute2 procps binutils"
 # What tests can do without is installed where that may be done.
-[ "${1:-build}" = check ] && [ "$(id -u)" = 0 ] && packages="$packages tshark nftables busybox mandoc faketime"
+[ "${1:-build}" = check ] && [ "$(id -u)" = 0 ] && packages="$packages tshark nftables busybox mandoc faketime systemd"
 case ${1:-build} in deb | deb-check) packages="$packages libcmocka-dev debhelper dpkg-dev" ;; esac
 [ "${1:-build}" = deb-check ] && packages="$packages debootstrap autopkgtest iproute2 python3"
 # Debian 13 names the library's tools and its development files alike; what is there is not asked for again.
