@@ -418,7 +418,7 @@ class Confined(unittest.TestCase):
             "unknown-budget = 10000/day\n[control]\nsocket = %s\ngroup =\n[state]\ndirectory = %s/state\n"
             % (port, device_port, socket, directory)
             + harness.guard_context(directory, "phone", "01", "02", "servers = lamp"))
-        confined = [sys.executable, SUPPORT / "confined.py", FILES / "seccomp.json"]
+        confined = [sys.executable, SUPPORT / "confine.py", FILES / "seccomp.json"]
         tried = subprocess.run([str(a) for a in (*confined, "/bin/true")], capture_output=True, text=True)
         if tried.returncode:
             self.skipTest("no seccomp here: " + tried.stderr.strip())

@@ -1,9 +1,11 @@
 #!/usr/bin/python3
-"""confine.py UNIT COMMAND...: runs it under the filter of system calls that systemd would make for this unit file, from
-SystemCallFilter=, SystemCallErrorNumber= and RestrictAddressFamilies= (systemd.exec(5)). Needs systemd-analyze, which knows the
-groups, and a C compiler, which knows the numbers. With --print instead of a command: what is allowed."""
+"""confine.py RULES COMMAND...: runs it under a filter of system calls. RULES is a unit file: the filter that systemd would make from
+SystemCallFilter=, SystemCallErrorNumber= and RestrictAddressFamilies= (systemd.exec(5)), which needs systemd-analyze, since that knows
+the groups; or a seccomp profile of OCI's JSON. The numbers are those of this machine's C compiler. With --print instead of a command:
+what is allowed."""
 import ctypes
 import errno
+import json
 import os
 import platform
 import re
@@ -38,17 +40,23 @@ def expand(word):
     return group(word) if word.startswith("@") else {word}
 
 
-def allowed(unit):
+def allowed(rules):
     """The first value says whether the list is of what is allowed; here it always is."""
+    if rules.endswith(".json"):
+        with open(rules) as file:
+            profile = json.load(file)
+        assert profile["defaultAction"] == "SCMP_ACT_ERRNO"
+        assert all(rule["action"] == "SCMP_ACT_ALLOW" and not rule.get("args") for rule in profile["syscalls"])
+        return {name for rule in profile["syscalls"] for name in rule["names"]}
     calls = group("@default").copy()
-    for value in settings(unit, "SystemCallFilter"):
+    for value in settings(rules, "SystemCallFilter"):
         words = set().union(*(expand(word) for word in value.lstrip("~").split()))
         calls = calls - words if value.startswith("~") else calls | words
     return calls
 
 
 def numbers():
-    text = subprocess.run(["cc", "-E", "-dM", "-include", "sys/syscall.h", "-x", "c", "/dev/null"], capture_output=True,
+    text = subprocess.run([os.environ.get("CC", "cc"), "-E", "-dM", "-include", "sys/syscall.h", "-x", "c", "/dev/null"], capture_output=True,
                           text=True, check=True).stdout
     return {name: int(number) for name, number in re.findall(r"^#define __NR_(\w+) (\d+)$", text, re.M)}
 
@@ -57,10 +65,10 @@ def step(code, value, if_true=0, if_false=0):
     return struct.pack("=HBBI", code, if_true, if_false, value)
 
 
-def program(unit):
+def program(rules):
     by_name = numbers()
-    refuse = ERRNO | getattr(errno, (settings(unit, "SystemCallErrorNumber") or ["EPERM"])[-1])
-    families = [getattr(socket, name).value for value in settings(unit, "RestrictAddressFamilies") for name in value.split()]
+    refuse = ERRNO | getattr(errno, (settings(rules, "SystemCallErrorNumber") or ["EPERM"])[-1])
+    families = [getattr(socket, name).value for value in settings(rules, "RestrictAddressFamilies") for name in value.split()]
     code = [step(LOAD, ARCH), step(EQUAL, AUDIT_ARCH[platform.machine()], 1, 0), step(RETURN, KILL), step(LOAD, NUMBER)]
     if families:
         code += [step(EQUAL, by_name["socket"], 0, 2 + 2 * len(families)), step(LOAD, FIRST_ARGUMENT)]
@@ -68,13 +76,13 @@ def program(unit):
             code += [step(EQUAL, family, 0, 1), step(RETURN, ALLOW)]
         code += [step(RETURN, ERRNO | errno.EAFNOSUPPORT)]
     # A name of another machine's call is passed over, as systemd does.
-    for number in sorted(by_name[name] for name in allowed(unit) if name in by_name):
+    for number in sorted(by_name[name] for name in allowed(rules) if name in by_name):
         code += [step(EQUAL, number, 0, 1), step(RETURN, ALLOW)]
     return b"".join(code + [step(RETURN, refuse)])
 
 
-def confine(unit):
-    code = ctypes.create_string_buffer(program(unit))
+def confine(rules):
+    code = ctypes.create_string_buffer(program(rules))
     head = ctypes.create_string_buffer(struct.pack("@HP", len(code) // 8, ctypes.addressof(code)))
     libc = ctypes.CDLL(None, use_errno=True)
     prctl = lambda *args: libc.prctl(args[0], *(ctypes.c_ulong(a) for a in args[1:]))  # noqa: E731
