@@ -63,6 +63,17 @@ const struct option_info *option_find(uint16_t number)
 	return NULL;
 }
 
+bool option_knows_all(const struct msg *m)
+{
+	struct msg_iter it = msg_options(m);
+	struct msg_option opt;
+
+	while (msg_next(&it, &opt))
+		if (!option_find(opt.number))
+			return false;
+	return true;
+}
+
 bool option_uint(struct bytes value, uint32_t *out)
 {
 	uint32_t sum = 0;

@@ -2,6 +2,7 @@
 #ifndef OPTION_H
 #define OPTION_H
 #include "base/bytes.h"
+#include "coap/msg.h"
 
 enum {
 	OPTION_IF_MATCH = 1,
@@ -49,6 +50,9 @@ struct option_info {
 
 /* NULL for a number the table does not list. */
 const struct option_info *option_find(uint16_t number);
+
+/* Each option of m is in the table. */
+bool option_knows_all(const struct msg *m);
 
 static inline bool option_is_critical(uint16_t number)
 {

@@ -101,22 +101,11 @@ static void remember(struct proxy *p, const struct request *rq, struct exchange 
 }
 
 /* Who puts a layer on a message must know each of its options (draft-ietf-core-oscore-capable-proxies-07 §2.2). */
-static bool knows_options(const struct msg *m)
-{
-	struct msg_iter it = msg_options(m);
-	struct msg_option opt;
-
-	while (msg_next(&it, &opt))
-		if (!option_find(opt.number))
-			return false;
-	return true;
-}
-
 static enum opening can_layer(const struct proxy *p, const struct exchange *x, const struct request *rq)
 {
 	if (!x->has_layer)
 		return OPENING_DONE;
-	if (!knows_options(rq->msg))
+	if (!option_knows_all(rq->msg))
 		return OPENING_BAD_OPTION;
 	return upstream_can_layer(p, x) ? OPENING_DONE : OPENING_NO_LAYER;
 }

@@ -134,13 +134,7 @@ static void unmatched(struct proxy *p, uint8_t server, enum path_channel channel
 /* Whoever puts layers on a response must know each of its options (draft-ietf-core-oscore-capable-proxies-07 §2.2). */
 static bool can_carry(const struct exchange *x, const struct msg *m)
 {
-	struct msg_iter it = msg_options(m);
-	struct msg_option opt;
-
-	while (x->layers.n && msg_next(&it, &opt))
-		if (!option_find(opt.number))
-			return false;
-	return true;
+	return x->layers.n == 0 || option_knows_all(m);
 }
 
 static void settle(struct proxy *p, struct exchange *x, const struct msg *m, tstamp now)
