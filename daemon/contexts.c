@@ -301,15 +301,10 @@ tstamp contexts_settle(struct contexts *x, tstamp now)
 	return next;
 }
 
-static bool is_same_setup(const struct proxy_context *a, const struct proxy_context *b)
-{
-	return strcmp(a->name, b->name) == 0 && memcmp(&a->setup, &b->setup, sizeof a->setup) == 0;
-}
-
 void contexts_leave(struct contexts *x, const struct config *next)
 {
 	for (unsigned i = 0; i < PROXY_CONTEXTS; i++) {
-		if (works(x, i) && !is_same_setup(&x->config->proxy.contexts[i], &next->proxy.contexts[i]))
+		if (works(x, i) && !proxy_context_is_same(&x->config->proxy.contexts[i], &next->proxy.contexts[i]))
 			store(x, i);
 	}
 }

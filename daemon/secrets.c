@@ -1,4 +1,5 @@
 #include "secrets.h"
+#include "value.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -70,17 +71,6 @@ static bool is_space(char ch)
 	return ch != '\0' && strchr(" \t\r\n\v\f", ch) != NULL;
 }
 
-static int digit(char ch)
-{
-	if (ch >= '0' && ch <= '9')
-		return ch - '0';
-	if (ch >= 'a' && ch <= 'f')
-		return ch - 'a' + 10;
-	if (ch >= 'A' && ch <= 'F')
-		return ch - 'A' + 10;
-	return -1;
-}
-
 /* Returns what is wrong, or NULL. */
 static const char *parse(const char *text, size_t len, uint8_t out[SECRETS_MAX], size_t *bytes)
 {
@@ -91,7 +81,7 @@ static const char *parse(const char *text, size_t len, uint8_t out[SECRETS_MAX],
 	if (len - i >= 2 && text[i] == '0' && (text[i + 1] == 'x' || text[i + 1] == 'X'))
 		i += 2;
 	for (; i < len; i++) {
-		int value = digit(text[i]);
+		int value = value_hex_digit(text[i]);
 
 		if (is_space(text[i]))
 			continue;

@@ -303,7 +303,7 @@ static const char *print_door(const struct addr *a, char out[VALUE_TEXT])
 	return out;
 }
 
-static int hex_digit(char ch)
+int value_hex_digit(char ch)
 {
 	const char digits[] = "0123456789abcdef", *at = ch ? strchr(digits, tolower((unsigned char)ch)) : NULL;
 
@@ -321,7 +321,7 @@ static bool parse_hex(const struct value_rule *r, const char *text, uint8_t *out
 		return false;
 	bytes[0] = (uint8_t)(len / 2);
 	for (size_t i = 0; i < len; i++) {
-		int digit = hex_digit(digits[i]);
+		int digit = value_hex_digit(digits[i]);
 
 		if (digit < 0)
 			return false;

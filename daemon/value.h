@@ -57,6 +57,7 @@ const char *value_print(const struct value_rule *r, const void *value, char out[
 const char *value_expects(const struct value_rule *r, char out[VALUE_EXPECTS]);
 /* The bounds, "1 to 64", the choices, or "" when there are none. Returns out. */
 const char *value_range(const struct value_rule *r, char out[VALUE_TEXT]);
+int value_hex_digit(char ch); /* 0 to 15, or -1 */
 /* Section names and other words: A-Z a-z 0-9 _ . - but not empty, not "." and not "..". */
 bool value_is_word(const char *text);
 #endif

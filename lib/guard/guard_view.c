@@ -5,7 +5,6 @@
 static void copy_client(const struct guard *g, const struct relation *rel, struct guard_client *out, tstamp now)
 {
 	struct rate r = g->policy.servers[rel->server].trusted_rate;
-	uint64_t per_s = r.period ? r.count * TSTAMP_S / r.period : 0;
 
 	*out = (struct guard_client){
 		.server = rel->server,
@@ -15,7 +14,7 @@ static void copy_client(const struct guard *g, const struct relation *rel, struc
 		.settled = rel->history_len,
 		.success = relation_success(rel),
 		.idle = tstamp_since(rel->seen_s * TSTAMP_S, now),
-		.fill = bucket_fill(&rel->bucket, r, per_s ? 2 * per_s : 2, now),
+		.fill = bucket_fill(&rel->bucket, r, policy_burst(r), now),
 	};
 	memcpy(out->kid, rel->kid, sizeof out->kid);
 	memcpy(out->endpoint.ip, rel->ip, sizeof rel->ip);

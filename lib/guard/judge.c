@@ -192,7 +192,7 @@ static bool take_unknown(struct guard *g, const struct bench *b, enum verdict_re
 static struct verdict spend_own(struct guard *g, const struct bench *b, struct verdict v)
 {
 	struct rate r = b->policy->trusted_rate;
-	uint64_t per_s = r.count * TSTAMP_S / r.period, burst = per_s ? 2 * per_s : 2;
+	uint64_t burst = policy_burst(r);
 	uint64_t wait = bucket_wait(&b->relation->bucket, r, burst, 1, b->now);
 
 	if (wait)

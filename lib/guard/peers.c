@@ -37,7 +37,7 @@ bool peers_may_echo(struct peers *p, uint32_t place, tstamp now)
 uint64_t peers_spend(struct peers *p, uint32_t place, uint8_t server, struct rate r, uint64_t cost, tstamp now)
 {
 	struct bucket *own = &p->all[place].own[server];
-	uint64_t per_s = r.count * TSTAMP_S / r.period, burst = per_s ? 2 * per_s : 2, wait;
+	uint64_t burst = policy_burst(r), wait;
 
 	cost = cost < burst ? cost : burst;
 	wait = bucket_wait(own, r, burst, cost, now);

@@ -8,7 +8,6 @@
 #include "guard/policy.h"
 #include <stdbool.h>
 
-#define PEERS_MAX   64
 #define PEERS_HOMES 2
 /* decryptions for whoever is not known to hold the key: some 0.1 % of a processor */
 #define PEERS_TRIES     ((struct rate){ 1000, TSTAMP_S })
@@ -25,7 +24,7 @@ struct peer {
 };
 
 struct peers {
-	struct peer all[PEERS_MAX];
+	struct peer all[POLICY_PEERS];
 };
 
 /* An authentic message came from there. */

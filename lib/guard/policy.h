@@ -6,11 +6,20 @@
 
 #define POLICY_SERVERS 64 /* places; a server keeps its place over reloads (same name, same place) */
 #define POLICY_LINKS   16
+#define POLICY_PEERS   64 /* holders of OSCORE contexts with the guard itself */
 #define POLICY_WINDOW  64 /* Partial IVs below the highest that are remembered, at most */
 
 /* FULL: only what one of our own OSCORE contexts authenticates */
 enum policy_mode { MODE_OPEN, MODE_THROTTLE, MODE_EXEMPTIONS, MODE_FULL };
 enum policy_plain { PLAIN_THROTTLE, PLAIN_DENY, PLAIN_ALLOW };
+
+/* How deep the bucket of one client is: two seconds of its rate. */
+static inline uint64_t policy_burst(struct rate r)
+{
+	uint64_t per_s = r.period ? r.count * TSTAMP_S / r.period : 0;
+
+	return per_s ? 2 * per_s : 2;
+}
 
 struct policy_server {
 	bool present;

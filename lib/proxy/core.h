@@ -43,9 +43,6 @@ struct proxy_ear {
 	struct aead_tap tap;
 };
 
-_Static_assert(PROXY_LAYERS == LAYERS_MAX, "what may be configured is what there is room for");
-_Static_assert(PROXY_CONTEXTS == PEERS_MAX, "each context has a peer");
-
 /* Who was refused for what his message is: for people who ask why. */
 struct proxy_refusal {
 	struct addr client;

@@ -7,8 +7,7 @@
 #include "base/dgram.h"
 #include "oscore/oscore.h"
 #include "oscore/oscore_store.h"
-
-#define LAYERS_MAX 4
+#include "proxy/proxy.h"
 
 /* One layer, and what its later messages must know of the request. */
 struct layer {
@@ -18,7 +17,7 @@ struct layer {
 
 struct layers {
 	uint8_t n; /* the outermost first */
-	struct layer off[LAYERS_MAX];
+	struct layer off[PROXY_LAYERS];
 };
 
 /* The context of one of our layers; NULL: it has another key by now, or none. */

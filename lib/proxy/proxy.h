@@ -20,7 +20,7 @@ struct proxy;
 #define PROXY_PATH      128
 #define PROXY_NO_SERVER 0xff
 
-#define PROXY_CONTEXTS   64 /* configured */
+#define PROXY_CONTEXTS   POLICY_PEERS
 #define PROXY_NO_CONTEXT 0xff
 #define PROXY_LAYERS     4 /* OSCORE layers of one message that can ever be taken off */
 
@@ -109,6 +109,8 @@ bool proxy_context_view(const struct proxy *p, uint8_t place,
 bool proxy_context_play(struct proxy *p, uint8_t place, const struct aead_player *player,
 			const struct proxy_context_view *from);
 void proxy_context_withdraw(struct proxy *p, uint8_t place);
+/* Of that name and with that key, if the secret is the same: it goes on over a reconfiguration. */
+bool proxy_context_is_same(const struct proxy_context *a, const struct proxy_context *b);
 bool proxy_context_works(const struct proxy *p, uint8_t place);
 /* Why it does not work, or not for long: shown to people; "": all is well. Cut to 128 bytes. */
 void proxy_context_explain(struct proxy *p, uint8_t place, const char *why);

@@ -127,7 +127,7 @@ struct oscore_state proxy_context_state(const struct proxy *p, uint8_t place)
 	return oscore_context_state(at(p, place));
 }
 
-static bool same_setup(const struct proxy_context *a, const struct proxy_context *b)
+bool proxy_context_is_same(const struct proxy_context *a, const struct proxy_context *b)
 {
 	return strcmp(a->name, b->name) == 0 && memcmp(&a->setup, &b->setup, sizeof a->setup) == 0;
 }
@@ -141,12 +141,12 @@ void proxy_context_keep(struct proxy *p, const struct proxy_config *cfg)
 
 		if (!oscore_context_works(at(p, i)))
 			continue;
-		if (!same_setup(old, new)) {
+		if (!proxy_context_is_same(old, new)) {
 			oscore_context_wipe(at(p, i));
 			guard_forget_peer(p->guard, i);
 			p->troubles[i][0] = '\0';
 		}
-		moved |= !same_setup(old, new) || !addr_same_host(&old->source, &new->source);
+		moved |= !proxy_context_is_same(old, new) || !addr_same_host(&old->source, &new->source);
 		at(p, i)->source = new->source;
 	}
 	if (moved)

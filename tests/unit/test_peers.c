@@ -36,7 +36,7 @@ static bool lives_there(const struct history *h, uint64_t endpoint)
 static void test_homes(void **state)
 {
 	static struct peers p;
-	static struct history naive[PEERS_MAX];
+	static struct history naive[POLICY_PEERS];
 	unsigned homes = 0;
 
 	(void)state;
