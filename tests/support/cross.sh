@@ -3,6 +3,7 @@
 # unpacked and not installed, and env, which a shell reads for CC, the pkg-config of that root, and RUN, which runs its programs.
 # The compiler and qemu-user are the machine's own. Does nothing when ready.
 set -euo pipefail
+. "$(dirname "$0")/apt.sh"
 arch=$1 dir=$(realpath -m "$2")
 packages="libcoap3-dev libuv1-dev libinih-dev libssl-dev libcbor-dev libcmocka-dev libc6-dev libgcc-s1 libatomic1"
 
@@ -18,16 +19,8 @@ tools() {
 	local missing=""
 	command -v $triplet-gcc >/dev/null || missing="$missing gcc-$triplet"
 	command -v qemu-$qemu-static >/dev/null || missing="$missing qemu-user-static"
-	[ -z "$missing" ] && return
-	[ "$(id -u)" = 0 ] || { say "please install:$missing"; exit 1; }
-	say "installing$missing"
 	# shellcheck disable=SC2086
-	DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install $missing >/dev/null
-}
-
-# Which mirror of Debian apt uses here; nothing where its lists were removed, as in container images.
-mirror() {
-	apt-get indextargets --format '$(REPO_URI)' 'Origin: Debian' | { grep -v security || true; } | sort -u | head -n 1
+	install_missing $missing
 }
 
 # A private apt state of that architecture, in which nothing is installed yet.
@@ -37,7 +30,6 @@ unpack() {
 	mkdir -p "$apt/lists/partial" "$dir/debs/partial" "$dir/root" "$apt/etc"
 	: >"$apt/status"
 	uri=$(mirror)
-	[ -n "$uri" ] || { apt-get -qq update; uri=$(mirror); }
 	[ -n "$uri" ] || { say "apt knows no mirror of Debian here"; exit 1; }
 	release=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
 	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $uri $release main" >"$apt/etc/sources.list"

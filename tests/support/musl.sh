@@ -2,6 +2,7 @@
 # musl.sh DIR: a daemon on musl, as OpenWrt has it, wants its libraries on musl. Builds them as static archives of Debian's own sources
 # into DIR/lib and DIR/include; DIR/env is for a shell: CC, and the pkg-config of these. Does nothing when ready.
 set -euo pipefail
+. "$(dirname "$0")/apt.sh"
 dir=$(realpath -m "$1")
 src=$dir/src out=$dir/out
 sources="cmocka libinih libcbor libcoap3 libuv1 openssl"
@@ -13,15 +14,8 @@ tools() {
 	for t in musl-gcc:musl-tools cmake:cmake perl:perl autoreconf:autoconf libtoolize:libtool automake:automake; do
 		command -v "${t%%:*}" >/dev/null || missing="$missing ${t##*:}"
 	done
-	[ -z "$missing" ] && return
-	[ "$(id -u)" = 0 ] || { say "please install:$missing"; exit 1; }
-	say "installing$missing"
 	# shellcheck disable=SC2086
-	DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install $missing >/dev/null
-}
-
-mirror() {
-	apt-get indextargets --format '$(REPO_URI)' 'Origin: Debian' | { grep -v security || true; } | sort -u | head -n 1
+	install_missing $missing
 }
 
 # Upstream's archives alone, without Debian's patches: of this release, or else of Debian 13. In a private apt state.
@@ -31,7 +25,6 @@ download() {
 	mkdir -p "$apt/lists/partial" "$apt/etc" "$src"
 	: >"$apt/status"
 	uri=$(mirror)
-	[ -n "$uri" ] || { apt-get -qq update; uri=$(mirror); }
 	[ -n "$uri" ] || { say "apt knows no mirror of Debian here"; exit 1; }
 	own=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
 	printf 'deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n' "$uri" "$own" "$uri" trixie |

@@ -6,6 +6,7 @@
 #   npm-node                                 node that finds npm's coap 1.5.0; only where npm is installed
 # On Debian 12 the packages of Debian 13 are unpacked, not installed, beside the system. Does nothing when ready.
 set -euo pipefail
+. "$(dirname "$0")/apt.sh"
 
 here=$(realpath "$(dirname "$0")")
 dir=$(realpath -m "${1:-$here/../../build/peers}")
@@ -34,11 +35,6 @@ install_packages() {
 	DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install $missing >/dev/null
 }
 
-# Which mirror of Debian apt uses here; nothing where its lists were removed, as in container images.
-mirror() {
-	apt-get indextargets --format '$(REPO_URI)' 'Origin: Debian' | { grep -v security || true; } | sort -u | head -n 1
-}
-
 # Reads Debian 13 from this machine's own mirror, in a private apt state.
 unpack_trixie() {
 	local apt=$dir/apt uri
@@ -46,7 +42,6 @@ unpack_trixie() {
 	mkdir -p "$apt/lists/partial" "$dir/debs/partial" "$dir/root" "$apt/etc"
 	: > "$apt/status"
 	uri=$(mirror)
-	[ -n "$uri" ] || { apt-get -qq update; uri=$(mirror); }
 	[ -n "$uri" ] || { say "apt knows no mirror of Debian here"; exit 1; }
 	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $uri trixie main" > "$apt/etc/sources.list"
 	cat > "$apt/apt.conf" <<-E

@@ -10,6 +10,7 @@
 #   tree.sh off DIR
 # Ends with 77 where there can be no such thing.
 set -euo pipefail
+. "$(dirname "$0")/apt.sh"
 
 here=$(realpath "$(dirname "$0")")
 root=$(realpath "$here/../..")
@@ -20,11 +21,6 @@ wanted="libcbor-dev libcoap3-dev libinih-dev libssl3 libuv1-dev libcoap3-bin nft
 
 say() { echo "tree: $*" >&2; }
 cannot() { say "$*"; exit 77; }
-
-# Which mirror of Debian apt uses here; nothing where its lists were removed, as in container images.
-mirror() {
-	apt-get indextargets --format '$(REPO_URI)' 'Origin: Debian' | { grep -v security || true; } | sort -u | head -n 1
-}
 
 able() {
 	[ "$(id -u)" = 0 ] || cannot "only root can make a tree"
@@ -52,7 +48,6 @@ base() { # SUITE
 	finished "$dir" "$stamp" && return
 	able
 	uri=$(mirror)
-	[ -n "$uri" ] || { apt-get -qq update; uri=$(mirror); }
 	[ -n "$uri" ] || cannot "apt knows no mirror of Debian here"
 	say "making a bare $1"
 	rm -rf "$dir.new"
