@@ -4,9 +4,12 @@
 #   make run        a real device behind the guard, with a live view
 #   make check      unit, vectors, replay, arrows, integration with real peers; all with ASan and UBSan
 #   make attack     the flood scenarios in full, three modes side by side
+#   make attacks    every attack of the catalogue, with figures, into docs/attacks.md; IDS='A3 A4' for some
+#   make soak       everything at once for SOAK_SECONDS, and whether memory stays flat
+#   make experiment the attack laboratory: a constrained device in network namespaces, REPEATS times; and a million bots in virtual time
 #   make crash      kill -9 of the guard under traffic, ROUNDS times
 #   make reload     SIGHUP every 100 ms for a minute, with clients that must not notice
-#   make fuzz       random stories through the engine, for FUZZ_SECONDS; needs clang and its runtime
+#   make fuzz       random input to every parser and to the engine, FUZZ_SECONDS each; needs clang and its runtime
 #   make bench      speed, as ratios side by side in one run
 #   make size       bytes of text at -Os, and whether they are too many
 #   make musl       built on musl, as OpenWrt does, with unit tests and stories
@@ -22,9 +25,13 @@ CC       ?= gcc
 VERSION  := 0.1.0
 GIT      := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 
-PKGS_LIB    := libcoap-3-notls libcrypto libcbor
-PKGS_DAEMON := libuv inih
 PKG          = pkg-config
+# With DTLS and TLS where they are to be had; docs/transports.md.
+ifndef COAP
+COAP := $(firstword $(foreach p,libcoap-3-openssl libcoap-3-notls libcoap-3,$(shell $(PKG) --exists $(p) && echo $(p))))
+endif
+PKGS_LIB    := $(COAP) libcrypto libcbor
+PKGS_DAEMON := libuv inih
 
 WARN   := -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes -Wcast-qual -Wvla -Werror
 HARDEN := -O2 -g -fPIE -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=2 -Wformat -Werror=format-security -fno-strict-aliasing
@@ -43,26 +50,26 @@ LIBS_DAEMON = $(shell $(PKG) --libs $(PKGS_DAEMON)) $(LIBS_LIB)
 INCLUDES    = $(shell $(PKG) --cflags $(PKGS_LIB) $(PKGS_DAEMON))
 
 LIB := \
-	lib/base/addr.c lib/base/bucket.c lib/base/dgram.c lib/base/heap.c lib/base/memory.c lib/base/siphash.c \
-	lib/coap/dedup.c lib/coap/mid.c lib/coap/msg.c lib/coap/msgbuf.c lib/coap/option.c lib/coap/retransmit.c \
+	lib/base/addr.c lib/base/bucket.c lib/base/chunks.c lib/base/dgram.c lib/base/heap.c lib/base/memory.c lib/base/siphash.c \
+	lib/coap/block.c lib/coap/dedup.c lib/coap/edits.c lib/coap/mid.c lib/coap/msg.c lib/coap/msgbuf.c lib/coap/option.c lib/coap/retransmit.c \
 	lib/coap/uri.c \
 	lib/crypto/aead.c lib/crypto/hkdf.c lib/crypto/secret.c \
 	lib/guard/budget.c lib/guard/echo.c lib/guard/guard.c lib/guard/guard_fleet.c lib/guard/guard_hint.c lib/guard/guard_view.c lib/guard/identity.c lib/guard/inflight.c \
-	lib/guard/judge.c lib/guard/linksched.c lib/guard/newcomers.c lib/guard/peers.c lib/guard/ping.c lib/guard/ratelimit.c \
+	lib/guard/judge.c lib/guard/linksched.c lib/guard/newcomers.c lib/guard/pace.c lib/guard/peers.c lib/guard/ping.c lib/guard/ratelimit.c \
 	lib/guard/reach.c lib/guard/relation.c lib/guard/replies.c lib/guard/reputation.c lib/guard/seqtrack.c lib/guard/settle.c \
 	lib/guard/standing.c lib/guard/verdict.c \
 	lib/oscore/oscore.c lib/oscore/oscore_aad.c lib/oscore/oscore_class.c lib/oscore/oscore_context.c \
 	lib/oscore/oscore_option.c lib/oscore/oscore_setup.c lib/oscore/oscore_store.c lib/oscore/replay.c \
-	lib/proxy/classify.c lib/proxy/core.c lib/proxy/ending.c lib/proxy/exchange.c lib/proxy/fault.c lib/proxy/holds.c \
-	lib/proxy/layers.c lib/proxy/opening.c lib/proxy/proxy.c lib/proxy/proxy_context.c lib/proxy/proxy_fleet.c lib/proxy/proxy_hint.c lib/proxy/reply.c lib/proxy/request.c lib/proxy/response.c lib/proxy/snapshot.c lib/proxy/snapshot_contexts.c \
-	lib/proxy/snapshot_metrics.c \
+	lib/proxy/cache.c lib/proxy/classify.c lib/proxy/core.c lib/proxy/ending.c lib/proxy/errand.c lib/proxy/exchange.c lib/proxy/fault.c lib/proxy/holds.c \
+	lib/proxy/layers.c lib/proxy/opening.c lib/proxy/pieces.c lib/proxy/proxy.c lib/proxy/proxy_context.c lib/proxy/proxy_fleet.c lib/proxy/proxy_hint.c lib/proxy/reply.c lib/proxy/representation.c lib/proxy/request.c lib/proxy/response.c lib/proxy/share.c lib/proxy/snapshot.c lib/proxy/snapshot_contexts.c \
+	lib/proxy/snapshot_metrics.c lib/proxy/snapshot_sharing.c \
 	lib/proxy/target.c lib/proxy/upstream.c
 
 DAEMON := \
 	daemon/answer.c daemon/command.c daemon/completion.c daemon/config.c daemon/config_errors.c daemon/context_key.c \
 	daemon/contexts.c daemon/control.c daemon/daemon.c \
-	daemon/digest.c daemon/draft.c daemon/entropy.c daemon/log.c daemon/loop.c daemon/metrics.c daemon/nft.c daemon/renewal.c daemon/rules.c daemon/schema.c \
-	daemon/secrets.c daemon/sockaddr.c daemon/statedir.c daemon/systemd.c daemon/tracer.c daemon/udp.c daemon/udp_places.c \
+	daemon/digest.c daemon/draft.c daemon/entropy.c daemon/log.c daemon/loop.c daemon/metrics.c daemon/nft.c daemon/psk.c daemon/renewal.c daemon/rules.c daemon/schema.c \
+	daemon/secrets.c daemon/session.c daemon/session_guest.c daemon/session_message.c daemon/session_peer.c daemon/sockaddr.c daemon/statedir.c daemon/systemd.c daemon/tracer.c daemon/udp.c daemon/udp_places.c \
 	daemon/units.c daemon/value.c \
 	daemon/event.c daemon/http.c daemon/journal.c daemon/metrics_http.c daemon/usage.c \
 	daemon/crc32.c daemon/fleet.c daemon/hintfile.c daemon/hints.c daemon/wall.c
@@ -73,18 +80,18 @@ GUARDCTL := \
 
 # One tests/unit/test_NAME.c each.
 UNIT := \
-	addr bucket dgram heap siphash \
-	dedup hostile mid msg msgbuf option retransmit uri \
+	addr bucket chunks dgram heap siphash \
+	block dedup edits hostile mid msg msgbuf option retransmit uri \
 	aead hkdf oscore oscore_aad oscore_class oscore_context oscore_option oscore_store replay \
-	charges echo linksched newcomers peers ping ratelimit seqtrack tally \
+	charges echo linksched newcomers pace peers ping ratelimit seqtrack tally \
 	budget guard guard_view identity inflight judge reach relation replies reputation settle standing \
-	classify exchange forgeries holds layered layers next_hop proxy reply request response snapshot target unwrap upstream \
-	answer config contexts digest entropy log nft schema secrets sockaddr statedir systemd table tracer units \
+	blockwise cache classify exchange forgeries holds layered layers next_hop pieces proxy reply representation request response rules share snapshot target unwrap upstream \
+	answer config contexts digest entropy log nft psk schema secrets session_message sockaddr statedir systemd table tracer units \
 	http journal redact shells terminal \
 	crc32 fleet guard_hint hintfile hints wall
 
 .DEFAULT_GOAL := all
-.PHONY: pages all run check quick unit deb deb-check tests-build replay replay-record attack crash reload fuzz bench lint install clean deps deps-check FORCE
+.PHONY: pages all run check quick unit deb deb-check tests-build replay replay-record attack attacks soak experiment experiment-smoke crash reload fuzz fuzz-merge fuzz-coverage bench lint install clean deps deps-check FORCE
 .SECONDARY:
 
 all: $(B)/coap-guardd $(B)/coap-guardctl
@@ -127,7 +134,7 @@ $(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(RIG_O) $(TESTED_O)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ -lcmocka $(LIBS_DAEMON)
 
 $(B)/tests/replay/test_scenarios: $(B)/tests/replay/test_scenarios.o $(B)/tests/replay/world.o $(TESTED_O)
-$(B)/tests/replay/replay: $(B)/tests/replay/replay.o $(TESTED_O)
+$(B)/tests/replay/replay: $(B)/tests/replay/replay.o $(B)/tests/replay/player.o $(TESTED_O)
 $(B)/tests/replay/test_scenarios $(B)/tests/replay/replay:
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ -lcmocka $(LIBS_DAEMON)
@@ -144,20 +151,31 @@ $(B)/tests/support/pages: $(B)/tests/support/pages.o $(TESTED_O)
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(LIBS_DAEMON)
 
+# One family of attacks each; what they share is lab and scene.
+ATTACKS := bugs floods layers proofs standings stores wires
+
+$(B)/tests/attacks/attacks: $(patsubst %,$(B)/tests/attacks/%.o,attacks lab scene $(ATTACKS)) $(RIG_O) $(B)/tests/replay/world.o $(TESTED_O)
+	@echo "  LINK  $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ -lcmocka -lm $(LIBS_DAEMON)
+
 # Fills in what the manual and docs/operations.md take from the tables of the code.
 pages: $(B)/tests/support/pages
 	@tests/pages.sh $< --write
 
-FUZZ = tests/fuzz/fuzz_engine.c tests/fuzz/fuzz_layer.c tests/fuzz/fuzz_message.c
+# One tests/fuzz/fuzz_NAME.c and a corpus each; what they share is FUZZ_RIG.
+FUZZERS  := config control engine hintfile http msg option oscore statedir trace uri
+FUZZ_RIG  = $(patsubst %,$(B)/tests/fuzz/fuzz_%.o,house layer ledger message scratch) $(TESTED_O)
 
 # Plays the corpus only; fuzz builds the same with libFuzzer.
-$(B)/tests/fuzz/fuzz_engine: $(FUZZ:%.c=$(B)/%.o) $(B)/tests/fuzz/fuzz_main.o $(LIB_O)
+$(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/fuzz_main.o $(FUZZ_RIG)
 	@echo "  LINK  $@"
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(LIBS_LIB)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(LIBS_DAEMON)
 
-SUPPORT = $(B)/tests/support/dying.so $(B)/tests/support/flood $(B)/tests/support/relay $(B)/tests/support/pages
+$(B)/tests/fuzz/fuzz_trace $(B)/fuzzer-trace: $(B)/tests/replay/player.o
 
-tests-build: all $(UNIT:%=$(B)/tests/unit/test_%) $(B)/tests/replay/test_scenarios $(B)/tests/replay/replay $(B)/tests/fuzz/fuzz_engine $(SUPPORT)
+SUPPORT = $(B)/tests/support/dying.so $(B)/tests/support/failing.so $(B)/tests/support/flood $(B)/tests/support/relay $(B)/tests/support/pages
+
+tests-build: all $(UNIT:%=$(B)/tests/unit/test_%) $(B)/tests/replay/test_scenarios $(B)/tests/replay/replay $(FUZZERS:%=$(B)/tests/fuzz/fuzz_%) $(B)/tests/attacks/attacks $(SUPPORT)
 
 # What packagers run: with the flags as they are.
 unit: $(UNIT:%=$(B)/tests/unit/test_%)
@@ -174,16 +192,16 @@ run: deps
 	@BUILD=$(abspath $(B)) tests/support/demo.sh
 
 check: deps-check
-	@$(MAKE) --no-print-directory -j2 all $(SUPPORT)
+	@$(MAKE) --no-print-directory -j2 all $(SUPPORT) $(EXPERIMENT)
 	@$(MAKE) --no-print-directory -j2 B=$(B)/asan $(ASAN_FLAGS) tests-build
 	@tests/support/peers.sh $(B)/peers
-	@BUILD=$(abspath $(B)) ASAN=$(abspath $(B))/asan UNIT='$(UNIT)' tests/check.sh
+	@BUILD=$(abspath $(B)) ASAN=$(abspath $(B))/asan UNIT='$(UNIT)' FUZZERS='$(FUZZERS)' tests/check.sh
 
 # Without network peers: what one runs while writing.
 quick:
 	@$(MAKE) --no-print-directory -j2 all
 	@$(MAKE) --no-print-directory -j2 B=$(B)/asan $(ASAN_FLAGS) tests-build
-	@QUICK=yes BUILD=$(abspath $(B)) ASAN=$(abspath $(B))/asan UNIT='$(UNIT)' tests/check.sh
+	@QUICK=yes BUILD=$(abspath $(B)) ASAN=$(abspath $(B))/asan UNIT='$(UNIT)' FUZZERS='$(FUZZERS)' tests/check.sh
 
 replay: tests-build
 	@$(B)/tests/replay/replay tests/replay/*.trace
@@ -197,6 +215,46 @@ attack: deps-check
 	@tests/support/peers.sh $(B)/peers
 	@BUILD=$(abspath $(B)) /usr/bin/python3 tests/integration/attack.py
 
+attacks: deps-check
+	@$(MAKE) --no-print-directory -j2 all $(SUPPORT) $(B)/tests/attacks/attacks
+	@$(MAKE) --no-print-directory -j2 B=$(B)/asan $(ASAN_FLAGS) tests-build
+	@tests/support/peers.sh $(B)/peers
+	@BUILD=$(abspath $(B)) ASAN=$(abspath $(B))/asan /usr/bin/python3 tests/attacks/attacks.py --write $(IDS)
+
+SOAK_SECONDS ?= 3600
+
+soak: deps-check
+	@$(MAKE) --no-print-directory -j2 all $(SUPPORT)
+	@SOAK_SECONDS=$(SOAK_SECONDS) BUILD=$(abspath $(B)) /usr/bin/python3 tests/attacks/soak.py
+
+EXPERIMENT = $(B)/tests/experiment/attacker $(B)/tests/experiment/bots $(B)/tests/experiment/radio
+
+$(B)/tests/experiment/bots: $(B)/tests/experiment/bots.o $(B)/tests/replay/world.o $(TESTED_O)
+	@echo "  LINK  $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ -lm $(LIBS_DAEMON)
+
+$(B)/tests/experiment/%: $(B)/tests/experiment/%.o
+	@echo "  LINK  $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ -lm
+
+REPEATS ?= 3
+JOBS    ?= 4
+
+LABORATORY = BUILD=$(abspath $(B)) /usr/bin/python3 tests/experiment/experiment.py
+
+# As root; an hour and a half. What is in $(B)/experiment already is not measured again. Then docs/experiment is made of it.
+experiment: deps-check
+	@$(MAKE) --no-print-directory -j2 all $(EXPERIMENT)
+	@$(LABORATORY) run --repeats $(REPEATS) --jobs $(JOBS)
+	@for v in flat fer0 fer20; do $(LABORATORY) run --variant $$v --repeats 2 --jobs 8 --rows open throttle exemptions full --attackers none A; done
+	@BUILD=$(abspath $(B)) /usr/bin/python3 tests/experiment/bots.py --seeds 2
+	@BUILD=$(abspath $(B)) /usr/bin/python3 tests/experiment/report.py
+
+# A few short cells with loose bars, a minute and a half.
+experiment-smoke: deps-check
+	@$(MAKE) --no-print-directory -j2 all $(EXPERIMENT)
+	@$(LABORATORY) smoke
+
 ROUNDS ?= 500
 
 crash: deps-check
@@ -208,21 +266,30 @@ reload: deps-check
 	@$(MAKE) --no-print-directory -j2 all
 	@RELOAD_SECONDS=60 BUILD=$(abspath $(B)) /usr/bin/python3 tests/integration/test_reload.py
 
+FUZZ         ?= $(FUZZERS)
 FUZZ_SECONDS ?= 60
 FUZZ_FLAGS   := $(ASAN)
 
-$(B)/engine-fuzzer: $(FUZZ:%.c=$(B)/%.o) $(LIB_O)
-	@mkdir -p $(@D)
+$(B)/fuzzer-%: $(B)/tests/fuzz/fuzz_%.o $(FUZZ_RIG)
 	@echo "  LINK  $@"
-	@$(CC) $(CFLAGS) -fsanitize=fuzzer $^ -o $@ $(LIBS_LIB)
+	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer $^ -o $@ $(LIBS_DAEMON)
 
-# What it finds stays in $(B)/fuzz: crash-*, and the stories that reach new code in corpus/.
+# All in turn, or FUZZ='msg uri'. What they find stays in $(B)/fuzz: NAME-crash-*, and the inputs that reach new code in corpus/NAME.
 fuzz:
 	@$(MAKE) --no-print-directory -j2 B=$(B)/fuzz CC=clang CFLAGS='$(FUZZ_FLAGS) -fsanitize=fuzzer-no-link' LDFLAGS= \
-		$(B)/fuzz/engine-fuzzer
-	@mkdir -p $(B)/fuzz/corpus
-	@$(B)/fuzz/engine-fuzzer -max_len=1200 -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(B)/fuzz/ \
-		$(B)/fuzz/corpus tests/fuzz/corpus/engine
+		$(FUZZ:%=$(B)/fuzz/fuzzer-%)
+	@FUZZ='$(FUZZ)' FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/fuzz.sh run $(B)/fuzz
+
+# Takes what was found into tests/fuzz/corpus, as few inputs as reach the same code.
+fuzz-merge:
+	@FUZZ='$(FUZZ)' tests/fuzz/fuzz.sh merge $(B)/fuzz
+
+# Lines of lib/ that the committed inputs reach.
+FUZZ_COVERED := -O1 -g -fprofile-instr-generate -fcoverage-mapping -DAEAD_WITNESS
+fuzz-coverage:
+	@$(MAKE) --no-print-directory -j2 B=$(B)/fuzz-coverage CC=clang CFLAGS='$(FUZZ_COVERED)' LDFLAGS= \
+		$(FUZZERS:%=$(B)/fuzz-coverage/tests/fuzz/fuzz_%)
+	@FUZZ='$(FUZZERS)' tests/fuzz/fuzz.sh coverage $(B)/fuzz-coverage
 
 BENCH = bare device handover load nested yardstick
 
@@ -260,9 +327,13 @@ size:
 # What needs no other program of this machine: RUN runs what was built, CC and pkg-config are those of the environment.
 elsewhere:
 	@$(MAKE) --no-print-directory -j2 CFLAGS='$(ELSEWHERE)' LDFLAGS='$(ELSEWHERE_LINK)' tests-elsewhere
-	@BUILD=$(abspath $(B)) UNIT='$(UNIT)' tests/elsewhere.sh
+	@BUILD=$(abspath $(B)) UNIT='$(UNIT)' FUZZERS='$(ELSEWHERE_FUZZERS)' tests/elsewhere.sh
 
-tests-elsewhere: all $(UNIT:%=$(B)/tests/unit/test_%) $(B)/tests/replay/test_scenarios $(B)/tests/replay/replay $(B)/tests/fuzz/fuzz_engine
+# The daemon of fuzz_control wants a whole machine.
+ELSEWHERE_FUZZERS = $(filter-out control,$(FUZZERS))
+
+tests-elsewhere: all $(UNIT:%=$(B)/tests/unit/test_%) $(B)/tests/replay/test_scenarios $(B)/tests/replay/replay \
+	$(ELSEWHERE_FUZZERS:%=$(B)/tests/fuzz/fuzz_%)
 
 # Big-endian s390x and 32-bit ARM, under qemu-user.
 CROSS := armhf s390x

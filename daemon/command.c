@@ -28,6 +28,7 @@ static struct snapshot_sink begin_table(struct answer *out)
 TABLE(links)
 TABLE(servers)
 TABLE(contexts)
+TABLE(sharing)
 TABLE(clients)
 TABLE(counters)
 #undef TABLE
@@ -270,6 +271,7 @@ static const struct command {
 	{ "links", false, run_links },
 	{ "servers", false, run_servers },
 	{ "contexts", false, run_contexts },
+	{ "sharing", false, run_sharing },
 	{ "context new", true, run_context_new },
 	{ "context reset", true, run_context_reset },
 	{ "clients", false, run_clients },

@@ -180,8 +180,9 @@ static int previous_place(const struct draft *d, const struct binding *b)
 	for (unsigned i = 0; d->previous && i < PROXY_LISTENS; i++) {
 		const struct proxy_listen *old = &d->previous->proxy.listens[i];
 
-		if (strcmp(old->name, b->section->name) == 0 && addr_equal(&old->bind, &b->bind) &&
-		    !*d->c->proxy.listens[i].name)
+		/* its transport is not known yet, and the same for all of the section */
+		if (strcmp(old->name, b->section->name) == 0 && addr_same_host(&old->bind, &b->bind) &&
+		    old->bind.port == b->bind.port && !*d->c->proxy.listens[i].name)
 			return (int)i;
 	}
 	return -1;

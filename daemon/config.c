@@ -187,6 +187,8 @@ static FILE *open_file(struct draft *d, const char *path, struct config_origin a
 		draft_complain(d, NULL, NULL, at, "everybody may write it; expected mode 0640 or less");
 	else if ((file = fdopen(fd, "r")))
 		return file;
+	else /* half a configuration would be none that anybody wrote */
+		draft_complain(d, NULL, NULL, at, "cannot be read: %s", strerror(errno));
 	close(fd);
 	return NULL;
 }

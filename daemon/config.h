@@ -13,10 +13,15 @@
 #define CONFIG_FILE_NAME 256
 #define CONFIG_KEYS      96 /* of the schema, at most */
 #define CONFIG_PLACES    POLICY_SERVERS
+#define CONFIG_SESSIONS  1024 /* most of max-sessions */
 
 struct config {
 	struct proxy_config proxy;
-	char interfaces[PROXY_LISTENS][16]; /* by place in proxy.listens; empty: any */
+	char interfaces[PROXY_LISTENS][16];        /* by place in proxy.listens; empty: any */
+	char listen_psk_files[PROXY_LISTENS][128]; /* by place in proxy.listens, as secret_files; empty: none */
+	uint32_t listen_sessions[PROXY_LISTENS];
+	char server_identities[POLICY_SERVERS][64]; /* by place in proxy.servers; empty: none */
+	char server_psk_files[POLICY_SERVERS][128];
 	enum log_level level;
 	char secret_files[PROXY_CONTEXTS]
 			 [128]; /* by place in proxy.contexts; what is not absolute is beside the first file */

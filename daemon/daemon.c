@@ -32,6 +32,18 @@ static void on_unreachable(void *arg, const struct path *to)
 	proxy_unreachable(d->proxy, to, now);
 }
 
+static void on_failed(void *arg, unsigned server, const char *why)
+{
+	struct daemon *d = arg;
+	const char *name = d->config.proxy.servers[server].name;
+	char key[LOG_KEY];
+
+	snprintf(key, sizeof key, "session of server %u", server);
+	log_event_folded(&d->log, LEVEL_WARN,
+			 &(struct event){ EVENT_SESSION_FAILED, { [FIELD_SERVER] = name, [FIELD_REASON] = why } }, key,
+			 loop_now(d->loop), "[server %s] not connected: %s", name, why);
+}
+
 /* Returns how many datagrams the engine had. */
 static unsigned pump(struct daemon *d, tstamp now)
 {
@@ -41,7 +53,10 @@ static unsigned pump(struct daemon *d, tstamp now)
 
 	while ((datagram = proxy_transmit(d->proxy, &to, now)).len > 0) {
 		tracer_out(&d->tracer, &to, datagram, now);
-		udp_send(d->udp, &to, datagram);
+		if (addr_is_connected(&to.remote))
+			session_send(d->session, &to, datagram, now);
+		else
+			udp_send(d->udp, &to, datagram);
 		n++;
 	}
 	return n;
@@ -60,7 +75,7 @@ static tstamp on_settle(void *arg, tstamp now)
 {
 	struct daemon *d = arg;
 	unsigned rounds = 0;
-	tstamp kept;
+	tstamp kept, due;
 
 	if (tstamp_reached(proxy_next_expiry(d->proxy, now), now))
 		proxy_expire(d->proxy, now);
@@ -69,11 +84,13 @@ static tstamp on_settle(void *arg, tstamp now)
 	pump(d, now);
 	do {
 		udp_flush(d->udp);
+		due = session_settle(d->session, now);
 	} while (pump(d, now) > 0 && ++rounds < ROUNDS_MAX);
 	udp_flush(d->udp);
 	tracer_flush(&d->tracer);
 	digest_write(&d->digest, d->proxy, &d->log, now);
 	log_expire(&d->log, now);
+	kept = tstamp_min(kept, due);
 	return tstamp_min(tstamp_min(proxy_next_expiry(d->proxy, now), kept),
 			  tstamp_min(log_next_expiry(&d->log), digest_next(&d->digest)));
 }
@@ -82,11 +99,13 @@ bool daemon_config_fits(const struct config *c, char *text, size_t size)
 {
 	size_t need = proxy_memory(&c->proxy);
 
+	if (!session_fits(c, text, size))
+		return false;
 	if (need <= c->memory_limit)
 		return true;
 	snprintf(text, size,
 		 "the tables need %zu KiB, but [guard] memory-limit is %llu KiB: raise it, or make "
-		 "table-size, relations or contexts smaller",
+		 "table-size, relations, contexts or the cache smaller",
 		 (need + 1023) / 1024, (unsigned long long)(c->memory_limit / 1024));
 	return false;
 }
@@ -106,7 +125,7 @@ static void places_from(struct places *out, const struct config *c)
 		const struct proxy_listen *l = &c->proxy.listens[i];
 		struct udp_place *p = &out->list[out->count];
 
-		if (!l->name[0])
+		if (!l->name[0] || addr_is_connected(&l->bind))
 			continue;
 		p->bind = l->bind;
 		snprintf(p->interface, sizeof p->interface, "%s", c->interfaces[i]);
@@ -150,6 +169,10 @@ static int prepare(struct daemon *d, const struct config *c, char *text, size_t 
 
 	if (!error)
 		error = prepare_places(d, c, text, size);
+	if (!error && !session_prepare(d->session, c, d->config_path, text, size)) {
+		udp_abandon(d->udp);
+		error = -ENOTCONN;
+	}
 	if (error)
 		metrics_http_abandon(d->metrics);
 	return error;
@@ -250,18 +273,29 @@ static bool load_candidate(struct daemon *d, char *text, size_t size)
 	return false;
 }
 
+static void warn(struct daemon *d)
+{
+	static const struct event limited = { .kind = EVENT_LISTEN_LIMITED };
+	const char *why = session_warning(&d->config);
+
+	if (why)
+		log_event(&d->log, LEVEL_WARN, &limited, "%s (this is %s)", why, session_runs_with());
+}
+
 static void take_over(struct daemon *d, tstamp now)
 {
 	daemon_trace_off(d, "the configuration changed"); /* a trace holds one */
 	contexts_leave(&d->contexts, &d->candidate);
 	proxy_reconfigure(d->proxy, &d->candidate.proxy, now);
 	udp_commit(d->udp, d->candidate.proxy.max_datagram);
+	session_commit(d->session, &d->candidate);
 	metrics_http_commit(d->metrics, d->candidate.metrics_path);
 	d->config = d->candidate;
 	hints_yield(&d->hints);
 	contexts_enter(&d->contexts, now);
 	fleet_enter(&d->fleet, now);
 	set_level(d);
+	warn(d);
 }
 
 bool daemon_reload(struct daemon *d, tstamp now)
@@ -391,6 +425,20 @@ static int open_metrics(struct daemon *d)
 	return EX_OSERR;
 }
 
+static int open_sessions(struct daemon *d)
+{
+	struct session_events events = { .received = on_received,
+					 .received_all = on_received_all,
+					 .unreachable = on_unreachable,
+					 .failed = on_failed,
+					 .arg = d };
+	int error = session_create(&d->session, loop_uv(d->loop), &events);
+
+	if (error)
+		log_event(&d->log, LEVEL_ERROR, &failed, "out of memory");
+	return error;
+}
+
 static int open_sockets(struct daemon *d)
 {
 	struct udp_events events = {
@@ -403,12 +451,17 @@ static int open_sockets(struct daemon *d)
 			  strerror(-error));
 		return exit_code(error);
 	}
+	error = open_sessions(d);
+	if (error)
+		return exit_code(error);
 	error = prepare(d, &d->config, d->reload.text, sizeof d->reload.text);
 	if (error) {
 		log_event(&d->log, LEVEL_ERROR, &failed, "%s", d->reload.text);
 		return exit_code(error);
 	}
 	udp_commit(d->udp, d->config.proxy.max_datagram);
+	session_commit(d->session, &d->config);
+	warn(d);
 	metrics_http_commit(d->metrics, d->config.metrics_path);
 	return EX_OK;
 }
@@ -485,10 +538,12 @@ void daemon_close(struct daemon *d)
 	tracer_stop(&d->tracer, "the daemon stopped");
 	control_close(d->control);
 	udp_close(d->udp);
+	session_close(d->session);
 	metrics_http_close(d->metrics);
 	loop_free(d->loop);
 	control_free(d->control);
 	udp_free(d->udp);
+	session_free(d->session);
 	metrics_http_free(d->metrics);
 	contexts_close(&d->contexts);
 	proxy_free(d->proxy);

@@ -11,6 +11,7 @@
 #include "hints.h"
 #include "loop.h"
 #include "metrics_http.h"
+#include "session.h"
 #include "systemd.h"
 #include "tracer.h"
 #include "udp.h"
@@ -26,6 +27,7 @@ struct daemon {
 
 	struct loop *loop;
 	struct udp *udp;
+	struct session *session;
 	struct control *control;
 	struct metrics_http *metrics;
 	struct systemd systemd;

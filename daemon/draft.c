@@ -180,7 +180,8 @@ void draft_put(struct draft *d, struct draft_section *s, const char *key, const 
 	}
 	e = new_entry(d);
 	if (!e) {
-		draft_complain(d, s, key, at, "too many keys in all files");
+		draft_complain(d, s, key, at,
+			       d->n_entries < DRAFT_ENTRIES ? "out of memory" : "too many keys in all files");
 		return;
 	}
 	e->section = (unsigned)(s - d->sections);

@@ -3,19 +3,30 @@
 #include <openssl/opensslv.h>
 #include <openssl/rand.h>
 #include <assert.h>
+#include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#define TRIES 2 /* memory may be short for a moment */
+
+/* Where its set-up has failed for want of memory, OpenSSL 3.0 follows a NULL pointer when it is asked for random bytes. */
+static bool is_set_up(void)
+{
+	return OPENSSL_init_crypto(0, NULL) == 1 && OSSL_LIB_CTX_get0_global_default();
+}
 
 /* Without randomness every hash key and every proof could be guessed: better no guard than such a
  * guard. */
 static void draw(uint8_t *out, size_t len)
 {
 	assert(len <= INT32_MAX);
-	if (RAND_bytes(out, (int)len) == 1)
-		return;
-	fputs("<2>coap-guardd: the random generator failed, stopping\n", stderr);
-	abort();
+	for (unsigned i = 0; i < TRIES; i++)
+		if (is_set_up() && RAND_bytes(out, (int)len) == 1)
+			return;
+	fputs("<2>coap-guardd: the random generator failed, or has no memory: stopping\n", stderr);
+	_exit(EX_OSERR);
 }
 
 static void take(struct entropy *e, uint8_t *out, size_t len)

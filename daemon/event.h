@@ -26,6 +26,11 @@
 	X(STATE_WRITTEN, "state-written", "642b0c33795b36d983c8faa47633eddb", "and now it did")                        \
 	X(CONTROL_LIMITED, "control-limited", "e5314822a49448f269114c4f271635f3",                                      \
 	  "the control socket could not be given to its group")                                                        \
+	X(SESSION_FAILED, "session-failed", "8c1f0e6d5b1a4c0f9d3e7a2b64f80c15",                                        \
+	  "no connection, or no longer, with a server that is reached by DTLS, TCP or TLS; the next request tries "    \
+	  "again")                                                                                                     \
+	X(LISTEN_LIMITED, "listen-limited", "b7d2f94c3e0a45d18a6c51e02f7b93d4",                                        \
+	  "a transport that libcoap offers not all of")                                                                \
 	X(LINES_LOST, "lines-lost", "51c2d63acdac9becdee185f6a01250b7",                                                \
 	  "more different messages at once than are told apart; so many were not written")
 

@@ -1,7 +1,10 @@
 #include "loop.h"
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
 #include <uv.h>
 
 #define WAIT_MAX_MS (24 * 3600 * 1000ULL)
@@ -116,13 +119,24 @@ void loop_free(struct loop *l)
 	free(l);
 }
 
+/* Where libuv needs more of what it has, and gets none, it calls abort(); it does so for its table of descriptors only. */
+static void *reallocate(void *old, size_t size)
+{
+	void *memory = realloc(old, size);
+
+	if (memory || size == 0)
+		return memory;
+	fputs("<2>coap-guardd: out of memory, stopping\n", stderr);
+	_exit(EX_OSERR);
+}
+
 struct loop *loop_create(const struct loop_events *events)
 {
 	struct loop *l = calloc(1, sizeof *l);
 
 	if (!l)
 		return NULL;
-	if (uv_loop_init(&l->uv) != 0) {
+	if (uv_replace_allocator(malloc, reallocate, calloc, free) != 0 || uv_loop_init(&l->uv) != 0) {
 		free(l);
 		return NULL;
 	}

@@ -60,6 +60,7 @@ static int print_version(void)
 	printf("coap-guardd %s\n", COAP_GUARD_VERSION);
 	printf("libuv %s (built with %s)\n", loop_runs_with(), loop_built_with());
 	printf("%s (built with %s)\n", entropy_runs_with(), entropy_built_with());
+	printf("%s (built with %s)\n", session_runs_with(), session_built_with());
 	return EX_OK;
 }
 

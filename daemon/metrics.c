@@ -127,6 +127,8 @@ static void put_datagrams(struct exposition *e, const struct udp_counters *c)
 		{ "coapguard_udp_received_datagrams_total", "Datagrams read from the sockets.", c->received },
 		{ "coapguard_udp_truncated_datagrams_total", "Datagrams over max-datagram, not looked at.",
 		  c->truncated },
+		{ "coapguard_udp_group_datagrams_total", "Datagrams for a group or for everybody, not looked at.",
+		  c->for_many },
 		{ "coapguard_udp_overflowed_datagrams_total",
 		  "Datagrams that the kernel's queue lost before they were read.", c->overflowed },
 		{ "coapguard_udp_sent_datagrams_total", "Datagrams handed to the kernel.", c->sent },

@@ -11,7 +11,8 @@ static const struct {
 	{ "state", "refused", PAINT_BAD },     { "state", "mute", PAINT_BAD },      { "reload", "failed", PAINT_BAD },
 	{ "mode", "open", PAINT_WATCH },       { "mode", "throttle", PAINT_WATCH }, { "action", "drop", PAINT_WATCH },
 	{ "action", "throttle", PAINT_WATCH }, { "action", "reject", PAINT_WATCH }, { "level", "warn", PAINT_WATCH },
-	{ "level", "error", PAINT_BAD },       { "level", "fatal", PAINT_BAD },
+	{ "device", "doubted", PAINT_WATCH },  { "device", "silent", PAINT_WATCH }, { "level", "error", PAINT_BAD },
+	{ "level", "fatal", PAINT_BAD },
 };
 
 /* Numbers up to `limit`, where little is bad, or from it on, where much is. */

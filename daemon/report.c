@@ -13,8 +13,9 @@ static const struct part {
 	const char *request;
 	enum { TEXT, CONFIG, TABLE } kind;
 } parts[] = {
-	{ "version", TEXT },   { "status", TABLE },   { "config", CONFIG }, { "links", TABLE },  { "servers", TABLE },
-	{ "contexts", TABLE }, { "counters", TABLE }, { "log", TABLE },     { "metrics", TEXT }, { "clients", TABLE },
+	{ "version", TEXT },  { "status", TABLE },   { "config", CONFIG }, { "links", TABLE },
+	{ "servers", TABLE }, { "contexts", TABLE }, { "sharing", TABLE }, { "counters", TABLE },
+	{ "log", TABLE },     { "metrics", TEXT },   { "clients", TABLE },
 };
 
 static void print_head(FILE *out)

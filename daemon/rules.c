@@ -40,6 +40,17 @@ static void check_shares(struct draft *d, unsigned place)
 		       share[1], share[2]);
 }
 
+/* A size that the block options can say (RFC 7959 §2.2). */
+static void check_blocks(struct draft *d, unsigned place)
+{
+	uint32_t size = d->c->proxy.links[place].block_size;
+	struct draft_section *s = section_at(d, SECTION_LINK, place);
+
+	if (!s->spoiled && size && (size < 16 || (size & (size - 1))))
+		draft_complain(d, s, "block-size", origin_of(d, s, "block-size"),
+			       "expected 16B, 32B, 64B, 128B, 256B, 512B, 1024B, or 0B for none, got %uB", size);
+}
+
 static bool has_several_links(const struct config *c)
 {
 	unsigned n = 0;
@@ -64,7 +75,7 @@ static void check_needed(struct draft *d, struct draft_section *s)
 /* Is a datagram sent to `to` one that the guard itself would receive at this place? */
 static bool is_self(const struct proxy_listen *l, const struct addr *to)
 {
-	if (!*l->name || l->bind.port != to->port)
+	if (!*l->name || l->bind.port != to->port || l->bind.carrier != to->carrier)
 		return false;
 	if (addr_same_host(&l->bind, to))
 		return true;
@@ -83,6 +94,26 @@ static void check_not_self(struct draft *d, unsigned place, struct draft_section
 		draft_complain(d, s, "address", origin_of(d, s, "address"), "%s is the guard itself: [listen %s]",
 			       addr_format(to, text), d->c->proxy.listens[i].name);
 		return;
+	}
+}
+
+static bool has_keys(const struct addr *a)
+{
+	return a->carrier == ADDR_DTLS || a->carrier == ADDR_TLS;
+}
+
+static void check_psk(struct draft *d, unsigned place, struct draft_section *s)
+{
+	bool needed = has_keys(&d->c->proxy.servers[place].address);
+	const char *const values[] = { d->c->server_identities[place], d->c->server_psk_files[place] };
+	static const char *const keys[] = { "psk-identity", "psk-file" };
+
+	for (unsigned i = 0; i < 2; i++) {
+		if (needed && !*values[i])
+			draft_complain(d, s, keys[i], origin_of(d, s, keys[i]), "missing, and the address needs it");
+		else if (!needed && *values[i])
+			draft_complain(d, s, keys[i], origin_of(d, s, keys[i]),
+				       "only an address with coaps:// or coaps+tcp:// needs it");
 	}
 }
 
@@ -134,6 +165,8 @@ static void check_servers(struct draft *d)
 			check_needed(d, s);
 		if (!s->spoiled)
 			check_not_self(d, i, s);
+		if (!s->spoiled)
+			check_psk(d, i, s);
 	}
 	check_twins(d);
 }
@@ -294,11 +327,29 @@ static void check_listen_twin(struct draft *d, unsigned place, unsigned other)
 			       addr_format(&a->bind, text), b->name);
 }
 
+static void check_transport(struct draft *d, unsigned place)
+{
+	const struct addr *bind = &d->c->proxy.listens[place].bind;
+	struct draft_section *s = section_at(d, SECTION_LISTEN, place);
+
+	if (s->spoiled)
+		return;
+	if (has_keys(bind) && !*d->c->listen_psk_files[place])
+		draft_complain(d, s, "psk-file", origin_of(d, s, "transport"), "missing, and its transport needs it");
+	else if (!has_keys(bind) && *d->c->listen_psk_files[place])
+		draft_complain(d, s, "psk-file", origin_of(d, s, "psk-file"),
+			       "only \"transport = dtls\" and \"transport = tls\" need it");
+	if (addr_is_connected(bind) && *d->c->interfaces[place])
+		draft_complain(d, s, "interface", origin_of(d, s, "interface"), "only for \"transport = udp\"");
+}
+
 static void check_listens(struct draft *d)
 {
 	const struct proxy_listen *l = d->c->proxy.listens;
 
 	for (unsigned i = 0; i < PROXY_LISTENS; i++) {
+		if (*l[i].name)
+			check_transport(d, i);
 		for (unsigned j = 0; j < PROXY_LISTENS; j++) {
 			if (*l[i].name && *l[j].name)
 				check_listen_twin(d, i, j);
@@ -360,8 +411,10 @@ static void check_kept(struct draft *d)
 void rules_check(struct draft *d)
 {
 	for (unsigned i = 0; i < POLICY_LINKS; i++) {
-		if (*d->c->proxy.links[i].name)
-			check_shares(d, i);
+		if (!*d->c->proxy.links[i].name)
+			continue;
+		check_shares(d, i);
+		check_blocks(d, i);
 	}
 	check_servers(d);
 	check_listens(d);

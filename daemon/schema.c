@@ -57,6 +57,12 @@ const struct schema_key schema_keys[] = {
 	  "The server that gets requests which name no server; default: the only server if there is one, else none; empty: none." },
 	{ SECTION_LISTEN, "silent", LISTEN(silent), { VALUE_CHOICE, W_LS(silent), 0, 0, "no|yes" }, RELOAD, "no",
 	  "Strangers who are refused get no reply at all." },
+	{ SECTION_LISTEN, "transport", LISTEN(bind.carrier), { VALUE_CHOICE, W_LS(bind.carrier), 0, 0, "udp|dtls|tcp|tls" }, RELOAD, "udp",
+	  "What carries CoAP here; all but udp needs what libcoap offers, see transports.md." },
+	{ SECTION_LISTEN, "psk-file", offsetof(struct config, listen_psk_files[0]), W(listen_psk_files[0]), { VALUE_SOME_FILE, W(listen_psk_files[0]), 0, 0, NULL }, RELOAD, "",
+	  "For dtls and tls: who may shake hands, a line for each: an identity, a blank and its key, hexadecimal; nobody else's to read." },
+	{ SECTION_LISTEN, "max-sessions", offsetof(struct config, listen_sessions[0]), W(listen_sessions[0]), { VALUE_COUNT, W(listen_sessions[0]), 1, CONFIG_SESSIONS, NULL }, RELOAD, "64",
+	  "Clients connected at the same time, at each address; for one more the one goes whose neighbours have most." },
 
 	{ SECTION_LINK, "rate", LINK(sched.rate), { VALUE_BITRATE, W_LK(sched.rate), 100, 1000000000, NULL }, RELOAD, "10kbit/s",
 	  "What may be sent into the link, on average." },
@@ -64,12 +70,20 @@ const struct schema_key schema_keys[] = {
 	  "What may be sent at once after a silence." },
 	{ SECTION_LINK, "overhead", LINK(sched.overhead), { VALUE_SIZE, W_LK(sched.overhead), 0, 256, NULL }, RELOAD, "48B",
 	  "Counted for each datagram beside its CoAP bytes: UDP and IPv6 headers." },
+	{ SECTION_LINK, "frame-size", LINK(sched.frame_size), { VALUE_SIZE, W_LK(sched.frame_size), 0, 1500, NULL }, RELOAD, "0B",
+	  "Bytes of a datagram and its overhead that one frame carries, where larger ones are cut into several (6LoWPAN); 0B: none is." },
+	{ SECTION_LINK, "frame-overhead", LINK(sched.frame_overhead), { VALUE_SIZE, W_LK(sched.frame_overhead), 0, 256, NULL }, RELOAD, "0B",
+	  "Counted for each frame, if there is a frame-size: headers of the radio, and what it sends to be heard." },
 	{ SECTION_LINK, "queue-length", LINK(sched.queue_length), { VALUE_COUNT, W_LK(sched.queue_length), 1, 1024, NULL }, RELOAD, "32",
 	  "Datagrams that may wait in each lane." },
 	{ SECTION_LINK, "queue-wait", LINK(queue_wait), { VALUE_DURATION, W_LK(queue_wait), 100 * TSTAMP_MS, 5 * TSTAMP_MIN, NULL }, RELOAD, "20s",
-	  "A request that waits longer is answered 5.03." },
+	  "A request that waits longer is answered 5.03, and one that would wait longer is answered so at once." },
 	{ SECTION_LINK, "nstart", LINK(nstart), { VALUE_COUNT, W_LK(nstart), 1, 16, NULL }, RELOAD, "1",
 	  "Confirmable requests of one client outstanding at one server (RFC 7252 NSTART)." },
+	{ SECTION_LINK, "probing-rate", LINK(probing), { VALUE_BITRATE, W_LK(probing), 8, 1000000000, NULL }, RELOAD, "8bit/s",
+	  "What is sent to a server that does not answer, on average, in CoAP bytes (RFC 7252 PROBING_RATE: one byte a second)." },
+	{ SECTION_LINK, "block-size", LINK(block_size), { VALUE_SIZE, W_LK(block_size), 0, 1024, NULL }, RELOAD, "0B",
+	  "The largest payload of one datagram: longer messages go in blocks (RFC 7959), of 16B, 32B and so on to 1024B; 0B: as they are." },
 	{ SECTION_LINK, "ack-timeout", LINK(retransmit.ack_timeout), { VALUE_DURATION, W_LK(retransmit.ack_timeout), TSTAMP_S, 30 * TSTAMP_S, NULL }, RELOAD, "4s",
 	  "Before the first retransmission into the link (RFC 7252 ACK_TIMEOUT)." },
 	{ SECTION_LINK, "max-retransmit", LINK(retransmit.max_retransmit), { VALUE_COUNT, W_LK(retransmit.max_retransmit), 0, 8, NULL }, RELOAD, "4",
@@ -84,7 +98,7 @@ const struct schema_key schema_keys[] = {
 	  "Where the link is; the rules of --print-nft then limit whatever is forwarded into it; empty: only what is for a server's address." },
 
 	{ SECTION_SERVER, "address", SERVER(address), { VALUE_TARGET, W_SV(address), 0, 0, NULL }, RELOAD, NULL,
-	  "Where the server is: coap://, an IPv6 address in brackets or an IPv4 address, and a port unless it is 5683; needed." },
+	  "Where the server is: coap://, coaps://, coap+tcp:// or coaps+tcp://, an IPv6 address in brackets or an IPv4 address, and a port unless it is 5683, with coaps 5684; needed." },
 	{ SECTION_SERVER, "link", POLICY(link), { VALUE_LINK, W_PS(link), 0, 0, NULL }, RELOAD, NULL,
 	  "The link the server is reached by; needed if there are several." },
 	{ SECTION_SERVER, "uri-path", SERVER(uri_path), { VALUE_PATH, W_SV(uri_path), 0, 0, NULL }, RELOAD, NULL,
@@ -113,6 +127,10 @@ const struct schema_key schema_keys[] = {
 	  "Its path and host count only in requests that came under one of the guard's contexts." },
 	{ SECTION_SERVER, "bypass-rate", offsetof(struct config, bypass_rates[0]), W(bypass_rates[0]), { VALUE_RATE, W(bypass_rates[0]), 0, 1000000, NULL }, RELOAD, "3/min",
 	  "Packets that the rules of --print-nft let past the guard to its address, of all senders together; 0: none." },
+	{ SECTION_SERVER, "psk-identity", offsetof(struct config, server_identities[0]), W(server_identities[0]), { VALUE_IDENTITY, W(server_identities[0]), 0, 0, NULL }, RELOAD, "",
+	  "Who the guard is for a server with coaps:// or coaps+tcp://." },
+	{ SECTION_SERVER, "psk-file", offsetof(struct config, server_psk_files[0]), W(server_psk_files[0]), { VALUE_SOME_FILE, W(server_psk_files[0]), 0, 0, NULL }, RELOAD, "",
+	  "Holds the key that goes with it, hexadecimal, and is nobody else's to read." },
 
 	{ SECTION_CONTEXT, "sender-id", CTX(setup.sender_id), { VALUE_HEX, W_CX(setup.sender_id), 0, 0, NULL }, RELOAD, NULL,
 	  "The guard's identifier, the peer's recipient-id: hexadecimal like 0x01; empty is an identifier, too; needed." },
@@ -179,6 +197,11 @@ const struct schema_key schema_keys[] = {
 	{ SECTION_SEQUENCE, "idle", ONE(P.sequence_idle), { VALUE_DURATION, W(P.sequence_idle), TSTAMP_MIN, 365 * TSTAMP_DAY, NULL }, RELOAD, "7d",
 	  "A context not used for so long is forgotten." },
 
+	{ SECTION_CACHE, "size", ONE(proxy.cache_size), { VALUE_SIZE, W(proxy.cache_size), 0, 1024 * MIB, NULL }, RESTART, "0B",
+	  "What is kept of plain responses, to answer from; 0B: nothing." },
+	{ SECTION_CACHE, "stale-if-silent", ONE(proxy.stale_if_silent), { VALUE_DURATION, W(proxy.stale_if_silent), 0, 365 * TSTAMP_DAY, NULL }, RELOAD, "0s",
+	  "How long after its Max-Age a kept response is still given while its server is silent, with Max-Age 0; 0s: never." },
+
 	{ SECTION_STATE, "directory", ONE(state_directory), { VALUE_FILE, W(state_directory), 0, 0, NULL }, RESTART, "/var/lib/coap-guard",
 	  "Where contexts keep what must survive a restart, and what is known of clients; made for contexts only." },
 	{ SECTION_STATE, "ssn-reserve", ONE(proxy.ssn_reserve), { VALUE_COUNT, W(proxy.ssn_reserve), 16, 65536, NULL }, RELOAD, "128",
@@ -209,6 +232,7 @@ _Static_assert(AEAD_AES_CCM_16_64_128 == 0 && AEAD_AES_CCM_16_128_128 == 1 && AE
 		       AEAD_CHACHA20_POLY1305 == 3 && AEAD_COUNT == 4,
 	       "words of aead");
 _Static_assert(HKDF_SHA_256 == 0 && HKDF_SHA_512 == 1, "words of hkdf");
+_Static_assert(ADDR_UDP == 0 && ADDR_DTLS == 1 && ADDR_TCP == 2 && ADDR_TLS == 3, "words of transport");
 _Static_assert(PLAIN_THROTTLE == 0 && PLAIN_DENY == 1 && PLAIN_ALLOW == 2, "words of plain");
 _Static_assert(LEVEL_FATAL == 0 && LEVEL_INFO == 3 && LEVEL_DEBUG == 4, "words of log-level");
 
@@ -225,6 +249,7 @@ static const struct {
 	[SECTION_ALLOW_LIST] = { "allow-list", 0 },
 	[SECTION_ECHO] = { "echo", 0 },
 	[SECTION_SEQUENCE] = { "sequence", 0 },
+	[SECTION_CACHE] = { "cache", 0 },
 	[SECTION_STATE] = { "state", 0 },
 	[SECTION_CONTROL] = { "control", 0 },
 	[SECTION_METRICS] = { "metrics", 0 },
@@ -236,7 +261,6 @@ static const struct {
 } planned[] = {
 	{ "egress", NULL, NULL, "what inside clients may reach by forward proxying" },
 	{ "listen", "side", NULL, "listeners for clients inside" },
-	{ "link", "block-size", NULL, "block-wise transfer of long messages" },
 	{ "throttle", "exempt", NULL, "addresses that are never throttled" },
 };
 

@@ -57,6 +57,18 @@ static void print_facts(const struct table *s, FILE *out, bool colour)
 	fprintf(out, "trace: %s\n", table_find(s, 0, "trace"));
 }
 
+/* What the servers were spared, if anything is kept or shared. */
+static void print_sharing(const struct table *t, FILE *out)
+{
+	if (view_count(t, 0, "cache-size") > 0)
+		fprintf(out, "cache: %s of %s bytes, %s responses; %s hits, %s validated, %s stale\n",
+			table_find(t, 0, "cache-bytes"), table_find(t, 0, "cache-size"), table_find(t, 0, "responses"),
+			table_find(t, 0, "hit"), table_find(t, 0, "validated"), table_find(t, 0, "stale"));
+	if (view_count(t, 0, "joined") > 0 || view_count(t, 0, "relations") > 0)
+		fprintf(out, "shared: %s requests joined; %s observers, %s relations with servers\n",
+			table_find(t, 0, "joined"), table_find(t, 0, "observers"), table_find(t, 0, "relations"));
+}
+
 static void print_part(const struct table *t, const char *title, FILE *out, bool colour)
 {
 	fprintf(out, "\n%s%s%s%s\n", paint_on(PAINT_HEAD, colour), title, paint_off(PAINT_HEAD, colour),
@@ -103,6 +115,7 @@ int screen_print(const char *path, FILE *out, bool colour)
 		print_head(&v.tables[VIEW_STATUS], out, colour);
 		print_reload(&v.tables[VIEW_STATUS], out, colour);
 		print_facts(&v.tables[VIEW_STATUS], out, colour);
+		print_sharing(&v.tables[VIEW_SHARING], out);
 		print_part(&v.tables[VIEW_SERVERS], "servers", out, colour);
 		if (v.tables[VIEW_CONTEXTS].rows > 0) /* most guards have none */
 			print_part(&v.tables[VIEW_CONTEXTS], "contexts", out, colour);

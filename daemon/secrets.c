@@ -27,7 +27,7 @@ static int open_file(const char *path, char *why, size_t size)
 }
 
 /* Of the descriptor, so that it is the file that is read. trusted: made by the service manager. */
-static bool is_private(int fd, const char *path, bool trusted, char *why, size_t size)
+static bool is_private(int fd, const char *path, bool trusted, size_t most, char *why, size_t size)
 {
 	struct stat st;
 
@@ -35,8 +35,8 @@ static bool is_private(int fd, const char *path, bool trusted, char *why, size_t
 		snprintf(why, size, "%s: %s", path, strerror(errno));
 	else if (!S_ISREG(st.st_mode))
 		snprintf(why, size, "%s: not a regular file", path);
-	else if (st.st_size > TEXT_MAX)
-		snprintf(why, size, "%s: too large for a key", path);
+	else if (st.st_size > (off_t)most)
+		snprintf(why, size, "%s: too large for %s", path, most > TEXT_MAX ? "keys" : "a key");
 	else if (!trusted && st.st_uid != geteuid() && st.st_uid != 0)
 		snprintf(why, size, "%s: belongs to another user; expected this one or root", path);
 	else if (!trusted && st.st_mode & (S_IRWXG | S_IRWXO))
@@ -46,19 +46,19 @@ static bool is_private(int fd, const char *path, bool trusted, char *why, size_t
 	return false;
 }
 
-/* All there is, or -1: the system's error, or too much. */
-static ssize_t read_text(int fd, char *text)
+/* All there is, or -1: the system's error, or more than most. There is room for one byte more. */
+static ssize_t read_all(int fd, char *text, size_t most)
 {
 	size_t len = 0;
 	ssize_t n;
 
-	while ((n = read(fd, text + len, TEXT_MAX + 1 - len)) != 0) {
+	while ((n = read(fd, text + len, most + 1 - len)) != 0) {
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return -1;
 		len += (size_t)n;
-		if (len > TEXT_MAX) {
+		if (len > most) {
 			errno = EFBIG;
 			return -1;
 		}
@@ -71,8 +71,7 @@ static bool is_space(char ch)
 	return ch != '\0' && strchr(" \t\r\n\v\f", ch) != NULL;
 }
 
-/* Returns what is wrong, or NULL. */
-static const char *parse(const char *text, size_t len, uint8_t out[SECRETS_MAX], size_t *bytes)
+const char *secrets_parse(const char *text, size_t len, uint8_t out[SECRETS_MAX], size_t *bytes)
 {
 	size_t i = 0, digits = 0;
 
@@ -100,19 +99,6 @@ static const char *parse(const char *text, size_t len, uint8_t out[SECRETS_MAX],
 	return NULL;
 }
 
-static size_t read_secret(int fd, const char *path, uint8_t out[SECRETS_MAX], char *why, size_t size)
-{
-	char text[TEXT_MAX + 1];
-	ssize_t len = read_text(fd, text);
-	size_t bytes = 0;
-	const char *wrong = len < 0 ? strerror(errno) : parse(text, (size_t)len, out, &bytes);
-
-	explicit_bzero(text, sizeof text);
-	if (wrong)
-		snprintf(why, size, "%s: %s", path, wrong);
-	return bytes;
-}
-
 /* False: no such credential. */
 static bool open_credential(const char *name, char path[PATH_LEN], int *fd, char *why, size_t size)
 {
@@ -134,13 +120,13 @@ static void beside(const char *config_path, const char *file, char path[PATH_LEN
 		path[0] = '\0'; /* no other file must be read; "" is none */
 }
 
-size_t secrets_read(const char *name, const char *file, const char *config_path, uint8_t out[SECRETS_MAX], char *why,
-		    size_t size)
+/* Returns the length, or 0, and why says it; path: what was read. */
+static size_t read_text(const char *name, const char *file, const char *config_path, char path[PATH_LEN], char *text,
+			size_t most, char *why, size_t size)
 {
-	char path[PATH_LEN];
 	int fd = -1;
 	bool credential = open_credential(name, path, &fd, why, size);
-	size_t len = 0;
+	ssize_t len = 0;
 
 	if (!credential) {
 		beside(config_path, file, path);
@@ -148,8 +134,32 @@ size_t secrets_read(const char *name, const char *file, const char *config_path,
 	}
 	if (fd < 0)
 		return 0;
-	if (is_private(fd, path, credential, why, size))
-		len = read_secret(fd, path, out, why, size);
+	if (is_private(fd, path, credential, most, why, size)) {
+		len = read_all(fd, text, most);
+		if (len <= 0)
+			snprintf(why, size, "%s: %s", path, len < 0 ? strerror(errno) : "empty");
+	}
 	close(fd);
-	return len;
+	return len > 0 ? (size_t)len : 0;
+}
+
+size_t secrets_text(const char *name, const char *file, const char *config_path, char *text, size_t most, char *why,
+		    size_t size)
+{
+	char path[PATH_LEN];
+
+	return read_text(name, file, config_path, path, text, most, why, size);
+}
+
+size_t secrets_read(const char *name, const char *file, const char *config_path, uint8_t out[SECRETS_MAX], char *why,
+		    size_t size)
+{
+	char path[PATH_LEN], text[TEXT_MAX + 1];
+	size_t bytes = 0, len = read_text(name, file, config_path, path, text, TEXT_MAX, why, size);
+	const char *wrong = len > 0 ? secrets_parse(text, len, out, &bytes) : NULL;
+
+	explicit_bzero(text, sizeof text);
+	if (wrong)
+		snprintf(why, size, "%s: %s", path, wrong);
+	return bytes;
 }

@@ -75,6 +75,27 @@ bool sockaddr_read_local(struct msghdr *m, struct addr *local)
 	return c != NULL;
 }
 
+/* The kernel puts a broadcast's own address into ipi_spec_dst, as it does with a group's: of a unicast datagram both are one. */
+static bool is_broadcast(const struct cmsghdr *c)
+{
+	struct in_pktinfo v4;
+
+	if (c->cmsg_level != IPPROTO_IP || c->cmsg_type != IP_PKTINFO)
+		return false;
+	memcpy(&v4, CMSG_DATA(c), sizeof v4);
+	return v4.ipi_addr.s_addr != v4.ipi_spec_dst.s_addr;
+}
+
+bool sockaddr_is_for_many(struct msghdr *m)
+{
+	struct addr local;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c))
+		if (read_pktinfo(c, &local) && (addr_is_multicast(&local) || is_broadcast(c)))
+			return true;
+	return false;
+}
+
 static void append(struct msghdr *m, void *control, int level, int type, const void *data, size_t len)
 {
 	struct cmsghdr *c;

@@ -20,6 +20,11 @@ static bool unpack(struct socket *s, unsigned i, struct proxy_input *in)
 		u->counters.truncated++;
 		return false;
 	}
+	/* the guard is in no group, and an answer would amplify (RFC 7252 §8.2) */
+	if (s->everywhere && sockaddr_is_for_many(m)) {
+		u->counters.for_many++;
+		return false;
+	}
 	in->from.leg = s->leg;
 	in->from.local = s->place.bind;
 	if (s->everywhere)

@@ -33,6 +33,7 @@ struct udp_events {
 struct udp_counters {
 	uint64_t received;
 	uint64_t truncated;  /* longer than max_datagram; not counted as received */
+	uint64_t for_many;   /* for a group or everybody; not looked at */
 	uint64_t overflowed; /* lost in the kernel's queue before we could read them */
 	uint64_t sent;
 	uint64_t unsent; /* given up: the kernel would not take them */

@@ -62,6 +62,7 @@ static const struct usage_command guardctl_commands[] = {
 	{ "servers", NOTHING, SHAPE_TABLE, "the protected servers" },
 	{ "clients", NOTHING, SHAPE_TABLE, "who is known, and in which standing" },
 	{ "contexts", NOTHING, SHAPE_TABLE, "the OSCORE contexts of the guard itself" },
+	{ "sharing", NOTHING, SHAPE_TABLE, "what is kept of answers, and what the servers were spared" },
 	{ "counters", NOTHING, SHAPE_TABLE, "every verdict and every refusal, counted" },
 	{ "log", NOTHING, SHAPE_TABLE, "the last lines of the log" },
 	{ "config", NOTHING, SHAPE_TEXT, "the configuration in force, and whence each value is" },

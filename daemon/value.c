@@ -8,9 +8,20 @@
 #include <string.h>
 #include <strings.h>
 
-#define COAP_PORT 5683 /* RFC 7252 §6.1 */
-#define DOOR_PORT 9568
-#define SCHEME    "coap://"
+#define COAP_PORT  5683 /* RFC 7252 §6.1 */
+#define COAPS_PORT 5684 /* RFC 7252 §6.2 */
+#define DOOR_PORT  9568
+
+/* By carrier; RFC 7252 §6, RFC 8323 §8. */
+static const struct {
+	const char *prefix;
+	uint16_t port;
+} schemes[] = {
+	[ADDR_UDP] = { "coap://", COAP_PORT },
+	[ADDR_DTLS] = { "coaps://", COAPS_PORT },
+	[ADDR_TCP] = { "coap+tcp://", COAP_PORT },
+	[ADDR_TLS] = { "coaps+tcp://", COAPS_PORT },
+};
 
 static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
@@ -64,6 +75,7 @@ static bool is_text(enum value_kind kind, const char *text)
 	case VALUE_NEAR_FILE: return is_file(text);
 	case VALUE_SOME_FILE: return !*text || is_file(text);
 	case VALUE_GROUP: return is_made_of(text, "-_.");
+	case VALUE_IDENTITY: return is_made_of(text, "-._~:@+/");
 	default: return false;
 	}
 }
@@ -225,34 +237,58 @@ static bool is_definite(const struct addr *a)
 	return addr_is_v4(a) || !addr_is_link_local(a) || a->scope != 0;
 }
 
-static bool parse_addr(const struct value_rule *r, const char *text, struct addr *out)
+static void store_addr(const struct addr *a, uint8_t carrier, struct addr *out)
+{
+	memcpy(out->ip, a->ip, sizeof out->ip);
+	out->scope = a->scope;
+	out->port = a->port;
+	out->carrier = carrier;
+}
+
+/* What carries messages is said by a scheme or by a key of its own, never by the address. */
+static bool parse_place(const char *text, uint16_t port, struct addr *a)
+{
+	memset(a, 0, sizeof *a);
+	return addr_parse(a, text, port) && a->carrier == ADDR_UDP && is_definite(a);
+}
+
+static bool parse_bind(const char *text, struct addr *out)
 {
 	struct addr a;
 
-	if (r->kind == VALUE_TARGET) {
-		if (strncasecmp(text, SCHEME, strlen(SCHEME)) != 0)
-			return false;
-		text += strlen(SCHEME);
-		/* In a URI an IPv6 literal stands in brackets (RFC 3986 §3.2.2). */
-		if (*text != '[' && strchr(text, ':') != strrchr(text, ':'))
-			return false;
-	}
-	memset(&a, 0, sizeof a);
-	if (!addr_parse(&a, text, COAP_PORT) || !is_definite(&a))
+	if (!parse_place(text, COAP_PORT, &a))
 		return false;
-	if (r->kind == VALUE_TARGET && addr_is_unspecified(&a))
+	store_addr(&a, ADDR_UDP, out);
+	return true;
+}
+
+static bool parse_target(const char *text, struct addr *out)
+{
+	uint8_t carrier = ADDR_UDP;
+	struct addr a;
+
+	while (carrier <= ADDR_TLS && strncasecmp(text, schemes[carrier].prefix, strlen(schemes[carrier].prefix)) != 0)
+		carrier++;
+	if (carrier > ADDR_TLS)
 		return false;
-	memcpy(out->ip, a.ip, sizeof out->ip);
-	out->scope = a.scope;
-	out->port = a.port;
+	text += strlen(schemes[carrier].prefix);
+	/* In a URI an IPv6 literal stands in brackets (RFC 3986 §3.2.2). */
+	if (*text != '[' && strchr(text, ':') != strrchr(text, ':'))
+		return false;
+	if (!parse_place(text, schemes[carrier].port, &a) || addr_is_unspecified(&a))
+		return false;
+	store_addr(&a, carrier, out);
 	return true;
 }
 
 static const char *print_addr(const struct value_rule *r, const struct addr *a, char out[VALUE_TEXT])
 {
+	struct addr place = *a;
 	char text[ADDR_TEXT];
 
-	snprintf(out, VALUE_TEXT, "%s%s", r->kind == VALUE_TARGET ? SCHEME : "", addr_format(a, text));
+	place.carrier = ADDR_UDP;
+	snprintf(out, VALUE_TEXT, "%s%s", r->kind == VALUE_TARGET ? schemes[a->carrier].prefix : "",
+		 addr_format(&place, text));
 	return out;
 }
 
@@ -267,7 +303,7 @@ static bool parse_source(const char *text, struct addr *out)
 	/* What differs with the default is a port that was not written. */
 	if (!addr_parse(&a, text, 1) || !addr_parse(&b, text, 2) || a.port == b.port)
 		return false;
-	if (!is_definite(&a) || addr_is_unspecified(&a))
+	if (a.carrier != ADDR_UDP || !is_definite(&a) || addr_is_unspecified(&a))
 		return false;
 	memcpy(out->ip, a.ip, sizeof out->ip);
 	out->scope = a.scope;
@@ -286,7 +322,7 @@ static bool parse_door(const char *text, struct addr *out)
 {
 	struct addr a = { .port = 0 };
 
-	if (strcmp(text, "off") != 0 && (!addr_parse(&a, text, DOOR_PORT) || !is_definite(&a)))
+	if (strcmp(text, "off") != 0 && !parse_place(text, DOOR_PORT, &a))
 		return false;
 	memset(out, 0, sizeof *out);
 	memcpy(out->ip, a.ip, sizeof out->ip);
@@ -347,8 +383,8 @@ bool value_parse(const struct value_rule *r, const char *text, void *out)
 	case VALUE_CHOICE: return parse_choice(r, text, out);
 	case VALUE_RATE:
 	case VALUE_BITRATE: return parse_rate(r, text, out);
-	case VALUE_BIND:
-	case VALUE_TARGET: return parse_addr(r, text, out);
+	case VALUE_BIND: return parse_bind(text, out);
+	case VALUE_TARGET: return parse_target(text, out);
 	case VALUE_SOURCE: return parse_source(text, out);
 	case VALUE_DOOR: return parse_door(text, out);
 	case VALUE_HEX: return parse_hex(r, text, out);
@@ -359,6 +395,7 @@ bool value_parse(const struct value_rule *r, const char *text, void *out)
 	case VALUE_FILE:
 	case VALUE_NEAR_FILE:
 	case VALUE_SOME_FILE:
+	case VALUE_IDENTITY:
 	case VALUE_GROUP: return parse_text(r, text, out);
 	case VALUE_LINK:
 	case VALUE_SERVER:
@@ -386,6 +423,7 @@ const char *value_print(const struct value_rule *r, const void *value, char out[
 	case VALUE_FILE:
 	case VALUE_NEAR_FILE:
 	case VALUE_SOME_FILE:
+	case VALUE_IDENTITY:
 	case VALUE_GROUP: snprintf(out, VALUE_TEXT, "%s", (const char *)value); return out;
 	case VALUE_LINK:
 	case VALUE_SERVER:
@@ -430,10 +468,12 @@ const char *value_expects(const struct value_rule *r, char out[VALUE_EXPECTS])
 		[VALUE_NEAR_FILE] = "a path, absolute or beside the configuration",
 		[VALUE_SOME_FILE] = "a path, absolute or beside the configuration, or nothing",
 		[VALUE_GROUP] = "the name of a group",
+		[VALUE_IDENTITY] = "an identity of A-Z a-z 0-9 - . _ ~ : @ + /",
 		[VALUE_BIND] = "an address like \"[::]:5683\" or \"192.0.2.1:5683\" "
 			       "(not multicast; link-local with a zone: \"[fe80::1%3]\")",
-		[VALUE_TARGET] = "an address like \"coap://[fd00:db8::17]\" or \"coap://192.0.2.1:5683\" "
-				 "(no names, not multicast; link-local with a zone: \"[fe80::1%3]\")",
+		[VALUE_TARGET] = "an address like \"coap://[fd00:db8::17]\" or \"coap://192.0.2.1:5683\", or with "
+				 "coaps, coap+tcp "
+				 "or coaps+tcp (no names, not multicast; link-local with a zone: \"[fe80::1%3]\")",
 		[VALUE_SOURCE] = "an address like \"2001:db8::5\" or \"192.0.2.1\", without a port, or nothing",
 		[VALUE_DOOR] = "\"off\", or an address like \"[::1]:9568\" (not multicast)",
 		[VALUE_HEX] = "hexadecimal digits like \"0x01\", or nothing",

@@ -26,6 +26,7 @@ enum value_kind {
 	VALUE_NEAR_FILE, /* absolute, or beside the configuration */
 	VALUE_SOME_FILE, /* the same, or empty */
 	VALUE_GROUP,
+	VALUE_IDENTITY, /* of a pre-shared key; may be empty */
 	/* Stored as struct addr. */
 	VALUE_BIND,
 	VALUE_TARGET,

@@ -8,8 +8,8 @@
 const char *view_word(enum view_part part)
 {
 	static const char *const words[VIEW_PARTS] = {
-		[VIEW_STATUS] = "status", [VIEW_SERVERS] = "servers",   [VIEW_CONTEXTS] = "contexts",
-		[VIEW_LINKS] = "links",   [VIEW_COUNTERS] = "counters",
+		[VIEW_STATUS] = "status",   [VIEW_SERVERS] = "servers", [VIEW_CONTEXTS] = "contexts",
+		[VIEW_SHARING] = "sharing", [VIEW_LINKS] = "links",     [VIEW_COUNTERS] = "counters",
 	};
 
 	return words[part];

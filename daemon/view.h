@@ -4,7 +4,7 @@
 #include "table.h"
 #include <stdint.h>
 
-enum view_part { VIEW_STATUS, VIEW_SERVERS, VIEW_CONTEXTS, VIEW_LINKS, VIEW_COUNTERS, VIEW_PARTS };
+enum view_part { VIEW_STATUS, VIEW_SERVERS, VIEW_CONTEXTS, VIEW_SHARING, VIEW_LINKS, VIEW_COUNTERS, VIEW_PARTS };
 
 struct view {
 	uint64_t at; /* ns, monotonic */

@@ -2,6 +2,10 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 
+static const char *const carriers[] = {
+	[ADDR_UDP] = "", [ADDR_DTLS] = "/dtls", [ADDR_TCP] = "/tcp", [ADDR_TLS] = "/tls"
+};
+
 static const uint8_t v4_prefix[12] = { [10] = 0xff, [11] = 0xff };
 
 bool addr_is_v4(const struct addr *a)
@@ -130,10 +134,26 @@ static bool parse(struct addr *a, const char *text)
 	return parse_v4(a, text, (size_t)(colon - text)) && parse_port(a, colon + 1);
 }
 
+/* The carrier behind an address; the length of what stands before it. */
+static size_t parse_carrier(struct addr *a, const char *text)
+{
+	size_t len = strcspn(text, "/");
+
+	for (uint8_t i = ADDR_DTLS; i <= ADDR_TLS; i++) {
+		if (strcmp(text + len, carriers[i]) == 0) {
+			a->carrier = i;
+			return len;
+		}
+	}
+	return strlen(text);
+}
+
 bool addr_parse(struct addr *a, const char *text, uint16_t default_port)
 {
+	char before[ADDR_TEXT];
+
 	*a = (struct addr){ .port = default_port };
-	if (parse(a, text))
+	if (cut(before, sizeof before, text, parse_carrier(a, text)) && parse(a, before))
 		return true;
 	*a = (struct addr){ 0 };
 	return false;
@@ -158,6 +178,7 @@ const char *addr_format(const struct addr *a, char out[ADDR_TEXT])
 	addr_format_host(a, host);
 	/* 57: the longest host with zone; said here so that the compiler sees that nothing is cut.
 	 */
-	snprintf(out, ADDR_TEXT, addr_is_v4(a) ? "%.57s:%u" : "[%.57s]:%u", host, a->port);
+	snprintf(out, ADDR_TEXT, addr_is_v4(a) ? "%.57s:%u%s" : "[%.57s]:%u%s", host, a->port,
+		 carriers[a->carrier & 3]);
 	return out;
 }

@@ -5,13 +5,17 @@
 #include <stdint.h>
 #include <string.h>
 
+/* What carries messages to and from an endpoint. */
+enum addr_carrier { ADDR_UDP, ADDR_DTLS, ADDR_TCP, ADDR_TLS };
+
 struct addr {
 	uint8_t ip[16];
 	uint32_t scope; /* interface index of a link-local address, else 0 */
 	uint16_t port;
+	uint8_t carrier; /* an enum addr_carrier: whoever spoofs a datagram from a TCP client's address is somebody else */
 };
 
-#define ADDR_TEXT 72 /* room for the longest text form with zone, port and NUL */
+#define ADDR_TEXT 72 /* room for the longest text form with zone, port, carrier and NUL */
 
 static inline bool addr_same_host(const struct addr *a, const struct addr *b)
 {
@@ -20,7 +24,13 @@ static inline bool addr_same_host(const struct addr *a, const struct addr *b)
 
 static inline bool addr_equal(const struct addr *a, const struct addr *b)
 {
-	return a->port == b->port && addr_same_host(a, b);
+	return a->port == b->port && a->carrier == b->carrier && addr_same_host(a, b);
+}
+
+/* It completed a handshake with us, so it is where it says it is. */
+static inline bool addr_is_connected(const struct addr *a)
+{
+	return a->carrier != ADDR_UDP;
 }
 
 bool addr_is_v4(const struct addr *a); /* v4-mapped */
@@ -35,14 +45,15 @@ bool addr_is_multicast(const struct addr *a);  /* ff00::/8, 224/4, 255.255.255.2
 void addr_mask(uint8_t ip[16], unsigned bits);
 
 /*
- * Reads "192.0.2.1", "192.0.2.1:5683", "::1", "[::1]", "[::1]:5683", "[fe80::1%3]:5683" (numeric zone).
+ * Reads "192.0.2.1", "192.0.2.1:5683", "::1", "[::1]", "[::1]:5683", "[fe80::1%3]:5683" (numeric zone), and each of them with
+ * "/dtls", "/tcp" or "/tls" behind.
  * A missing port becomes default_port. False: the text is none of these; *a is then unspecified.
  * No name look-up, ever.
  */
 bool addr_parse(struct addr *a, const char *text, uint16_t default_port);
 
-/* Writes "192.0.2.1:5683" or "[2001:db8::1]:5683" into out and returns out. */
+/* Writes "192.0.2.1:5683", "[2001:db8::1]:5683" or "192.0.2.1:5684/dtls" into out and returns out. */
 const char *addr_format(const struct addr *a, char out[ADDR_TEXT]);
-/* The same without port and brackets. */
+/* The same without port, brackets and carrier. */
 const char *addr_format_host(const struct addr *a, char out[ADDR_TEXT]);
 #endif

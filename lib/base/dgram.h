@@ -11,12 +11,12 @@
 struct dgram {
 	struct list link; /* in the pool, in an outbox, or in a lane of a link */
 	struct path to;
-	tstamp since;   /* queued at */
 	uint64_t flow;  /* whose it is, for fairness inside a lane */
 	uint32_t round; /* linksched's: fair-queueing round */
 	uint32_t owner; /* the exchange it belongs to, or DGRAM_UNOWNED */
 	uint16_t len;
 	uint8_t lane;   /* enum lane */
+	uint8_t device; /* its place, for fairness between devices */
 	bool queued;    /* in a lane of a link */
 	uint8_t growth; /* bytes that come on top before it is sent: counted by the link already */
 	uint8_t buf[DGRAM_MAX];

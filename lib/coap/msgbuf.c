@@ -56,6 +56,11 @@ void msgbuf_begin(struct msgbuf *b, uint8_t *buf, size_t cap, uint8_t type, uint
 	append(b, token);
 }
 
+void msgbuf_bare(struct msgbuf *b, uint8_t *buf, size_t cap)
+{
+	*b = (struct msgbuf){ .buf = buf, .cap = cap };
+}
+
 void msgbuf_option(struct msgbuf *b, uint16_t number, struct bytes value)
 {
 	size_t used;

@@ -333,9 +333,10 @@ const char *guard_outcome_word(enum guard_outcome o)
 	return words[o];
 }
 
-static bool is_proven(const struct guard *g, uint64_t endpoint, tstamp now)
+static bool is_proven(const struct guard *g, const struct guard_request *rq, tstamp now)
 {
-	return reach_find(g->reach, endpoint, g->policy.echo_validity, now).state == REACH_PROVEN;
+	return addr_is_connected(&rq->client) ||
+	       reach_find(g->reach, rq->endpoint, g->policy.echo_validity, now).state == REACH_PROVEN;
 }
 
 bool guard_may_try(struct guard *g, const struct guard_request *rq, uint32_t peer, bool *proven, tstamp now)
@@ -345,10 +346,11 @@ bool guard_may_try(struct guard *g, const struct guard_request *rq, uint32_t pee
 	*proven = rq->echo.ptr && guard_echo_origin(g, rq, now) == ECHO_VALID;
 	if (*proven)
 		reach_echo(g->reach, rq->endpoint, &rq->client, now);
+	*proven |= addr_is_connected(&rq->client);
 	if (peers_is_home(&g->peers, peer, rq->endpoint))
 		return true;
 	/* who spoofs a prefix must not use up what its own hosts may try: those who proved themselves count apart */
-	sure = is_proven(g, rq->endpoint, now);
+	sure = is_proven(g, rq, now);
 	if (ratelimit_load(g->forgeries[sure], &rq->client, now) >= 1000)
 		return false;
 	return sure || peers_may_try(&g->peers, peer, now);
@@ -356,7 +358,7 @@ bool guard_may_try(struct guard *g, const struct guard_request *rq, uint32_t pee
 
 bool guard_may_echo(struct guard *g, const struct guard_request *rq, uint32_t peer, tstamp now)
 {
-	return is_proven(g, rq->endpoint, now) || peers_may_echo(&g->peers, peer, now);
+	return is_proven(g, rq, now) || peers_may_echo(&g->peers, peer, now);
 }
 
 void guard_tried(struct guard *g, const struct guard_request *rq, uint32_t peer, bool authentic, tstamp now)
@@ -364,7 +366,7 @@ void guard_tried(struct guard *g, const struct guard_request *rq, uint32_t peer,
 	if (authentic) {
 		peers_seen(&g->peers, peer, rq->endpoint);
 	} else if (!peers_is_home(&g->peers, peer, rq->endpoint)) {
-		ratelimit_charge(g->forgeries[is_proven(g, rq->endpoint, now)], &rq->client, 1, now);
+		ratelimit_charge(g->forgeries[is_proven(g, rq, now)], &rq->client, 1, now);
 		peers_failed(&g->peers, peer, now);
 	}
 }
@@ -427,14 +429,26 @@ bool guard_knows(const struct guard *g, const struct addr *client, tstamp now)
 {
 	struct reach_view v = reach_find(g->reach, guard_flow(g, client), g->policy.echo_validity, now);
 
-	return v.state != REACH_NONE || v.home;
+	return addr_is_connected(client) || v.state != REACH_NONE || v.home;
 }
 
 bool guard_reaches(const struct guard *g, const struct addr *client, tstamp now)
 {
 	struct reach_view v = reach_find(g->reach, guard_flow(g, client), g->policy.echo_validity, now);
 
-	return v.state != REACH_NONE || (v.home && v.shown);
+	return addr_is_connected(client) || v.state != REACH_NONE || (v.home && v.shown);
+}
+
+bool guard_spend(struct guard *g, uint8_t server, enum lane lane, tstamp now)
+{
+	const struct policy_server *policy = &g->policy.servers[server];
+	struct guard_server_state *s = &g->servers[server];
+	struct budget *b = &s->budgets[lane == LANE_UNKNOWN ? BUDGET_UNKNOWN : BUDGET_REACHABLE];
+
+	if (lane < LANE_REACHABLE || policy->mode != MODE_EXEMPTIONS || policy->plain == PLAIN_ALLOW)
+		return true;
+	return budget_left(b, &s->cost, now) > policy->unknown_budget / 2 &&
+	       budget_take(b, &s->cost, BUDGET_REQUEST, now);
 }
 
 bool guard_may_reply(struct guard *g, const struct addr *client, tstamp now)

@@ -96,6 +96,11 @@ void guard_echo(struct guard *g, const struct addr *client, const struct addr *l
 bool guard_may_try(struct guard *g, const struct guard_request *rq, uint32_t peer, bool *proven, tstamp now);
 /* It is authentic, but may be old: may its sender be asked for an Echo inside the layer? Who proved his address always may. */
 bool guard_may_echo(struct guard *g, const struct guard_request *rq, uint32_t peer, tstamp now);
+/*
+ * The guard itself asks a server, to keep up what clients of that lane observe. Charged as a request of theirs, as long as half of the day's
+ * budget is left. False: not now.
+ */
+bool guard_spend(struct guard *g, uint8_t server, enum lane lane, tstamp now);
 /* What came of it; authentic: and fresh beyond doubt. */
 void guard_tried(struct guard *g, const struct guard_request *rq, uint32_t peer, bool authentic, tstamp now);
 void guard_forget_peer(struct guard *g, uint32_t peer); /* the context has a new key */

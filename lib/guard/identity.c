@@ -11,7 +11,9 @@ uint64_t identity_endpoint(const struct siphash_key *k, const struct addr *endpo
 	uint64_t half[2];
 
 	memcpy(half, endpoint->ip, sizeof half);
-	return not_zero(siphash_brief(k, half[0], half[1], (uint64_t)endpoint->scope << 16 | endpoint->port));
+	return not_zero(
+		siphash_brief(k, half[0], half[1],
+			      (uint64_t)endpoint->carrier << 48 | (uint64_t)endpoint->scope << 16 | endpoint->port));
 }
 
 /* The usual kid is short and comes without a context: three words hold all of it. */

@@ -38,6 +38,8 @@ static void take_proof(struct guard *g, struct bench *b)
 		g->echoes_stale += b->echo == ECHO_STALE;
 		g->echoes_foreign += b->echo == ECHO_FOREIGN;
 	}
+	/* a completed handshake is as good as an Echo in each of its messages */
+	b->echo_valid |= addr_is_connected(&rq->client);
 	b->proven = b->echo_valid || (b->reach.state == REACH_PROVEN && !b->reach.wary);
 }
 

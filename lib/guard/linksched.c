@@ -12,18 +12,24 @@ struct gate {
 	struct bucket bucket;
 };
 
+/* One device in one lane. */
+struct turn {
+	uint64_t served; /* the lane's count of datagrams sent, when it was served last */
+	uint32_t round;  /* the first one that may still be joined */
+};
+
 struct lane_queue {
 	struct list queue; /* of struct dgram, in order of arrival */
 	uint32_t count;
-	uint32_t round; /* the first one that may still be joined */
-	uint64_t bytes, sent_datagrams, sent_bytes;
+	uint64_t bytes, sent_datagrams, sent_bytes; /* as they leave */
+	struct turn turns[LINKSCHED_DEVICES];
 };
 
 struct linksched {
 	struct gate link;
 	struct gate shares[CLASSES];
 	struct lane_queue lanes[LANE_COUNT];
-	uint32_t overhead, queue_length;
+	uint32_t overhead, frame_size, frame_overhead, queue_length;
 };
 
 static const uint8_t class_of[LANE_COUNT] = {
@@ -62,18 +68,36 @@ static struct dgram *dgram_of(struct list *node)
 	return LIST_ENTRY(node, struct dgram, link);
 }
 
-static uint64_t cost_of(const struct linksched *q, const struct dgram *d)
+/* Bytes as they leave: in whole frames, if the link has them (RFC 4944 §5.3). */
+static uint64_t cost(const struct linksched *q, uint64_t len)
 {
-	return (uint64_t)d->len + d->growth + q->overhead;
+	uint64_t all = len + q->overhead;
+
+	if (q->frame_size == 0)
+		return all;
+	return all + (all + q->frame_size - 1) / q->frame_size * q->frame_overhead;
 }
 
-/* Rounds wrap; those in one lane lie within a queue length or so of each other. */
+static uint64_t cost_of(const struct linksched *q, const struct dgram *d)
+{
+	return cost(q, (uint64_t)d->len + d->growth);
+}
+
+/* Rounds wrap; those of one device lie within a queue length or so of each other. */
 static bool is_earlier(uint32_t a, uint32_t b)
 {
 	return (int32_t)(a - b) < 0;
 }
 
-/* The head of a lane: the smallest round, and of that the first to arrive. */
+/* Devices take turns, and at each device flows: which goes first does not depend on who asks most. */
+static bool goes_before(const struct lane_queue *l, const struct dgram *a, const struct dgram *b)
+{
+	if (a->device != b->device)
+		return l->turns[a->device].served < l->turns[b->device].served;
+	return is_earlier(a->round, b->round);
+}
+
+/* The head of a lane: the device served longest ago, there the smallest round, and of that the first to arrive. */
 static struct dgram *lane_head(const struct lane_queue *l)
 {
 	struct dgram *head = NULL;
@@ -81,47 +105,66 @@ static struct dgram *lane_head(const struct lane_queue *l)
 	for (struct list *n = l->queue.next; n != &l->queue; n = n->next) {
 		struct dgram *d = dgram_of(n);
 
-		if (!head || is_earlier(d->round, head->round))
+		if (!head || goes_before(l, d, head))
 			head = d;
 	}
 	return head;
 }
 
 /*
- * Each flow has one datagram per round. Nobody joins the round being served: a flow that keeps just
+ * Each flow has one datagram per round and device. Nobody joins the round being served: a flow that keeps just
  * one datagram queued would join it again and again, and the others would never see the next.
  */
-static uint32_t next_round(const struct lane_queue *l, uint64_t flow)
+static bool is_same_flow(const struct dgram *a, const struct dgram *b)
 {
-	uint32_t round = l->round;
+	return a->flow == b->flow && a->device == b->device;
+}
+
+static uint32_t next_round(const struct lane_queue *l, const struct dgram *of)
+{
+	uint32_t round = l->turns[of->device].round;
 
 	for (struct list *n = l->queue.next; n != &l->queue; n = n->next) {
 		const struct dgram *d = dgram_of(n);
 
-		if (d->flow == flow && is_earlier(round, d->round + 1))
+		if (is_same_flow(d, of) && is_earlier(round, d->round + 1))
 			round = d->round + 1;
 	}
 	return round;
 }
 
-static uint32_t count_flow(const struct lane_queue *l, uint64_t flow)
+static uint32_t count_flow(const struct lane_queue *l, const struct dgram *of)
 {
 	uint32_t count = 0;
 
 	for (struct list *n = l->queue.next; n != &l->queue; n = n->next)
-		count += dgram_of(n)->flow == flow;
+		count += is_same_flow(dgram_of(n), of);
 	return count;
 }
 
-/* The last datagram of the flow that holds most of the lane, if that is more than `than`. Else
- * NULL. */
-static struct dgram *greediest(const struct lane_queue *l, uint32_t than)
+/* The device that holds most of the lane, if that is more than this one would with one more; else this one. */
+static uint8_t greediest_device(const struct lane_queue *l, uint8_t than)
+{
+	uint32_t counts[LINKSCHED_DEVICES] = { 0 };
+	uint8_t most = than;
+
+	for (struct list *n = l->queue.next; n != &l->queue; n = n->next)
+		counts[dgram_of(n)->device]++;
+	counts[than]++;
+	for (uint8_t i = 0; i < LINKSCHED_DEVICES; i++)
+		if (counts[i] > counts[most])
+			most = i;
+	return most;
+}
+
+/* The last datagram of the flow that holds most of this device's places, if that is more than `than`. Else NULL. */
+static struct dgram *greediest_flow(const struct lane_queue *l, uint8_t device, uint32_t than)
 {
 	struct dgram *last = NULL;
 
 	for (struct list *n = l->queue.next; n != &l->queue; n = n->next) {
 		struct dgram *d = dgram_of(n);
-		uint32_t count = count_flow(l, d->flow);
+		uint32_t count = d->device == device ? count_flow(l, d) : 0;
 
 		if (count > than || (last && count == than && d->flow == last->flow)) {
 			last = d;
@@ -129,6 +172,14 @@ static struct dgram *greediest(const struct lane_queue *l, uint32_t than)
 		}
 	}
 	return last;
+}
+
+/* Who makes room for d in a full lane. NULL: nobody is greedier. */
+static struct dgram *victim_of(const struct lane_queue *l, const struct dgram *d)
+{
+	uint8_t device = greediest_device(l, d->device);
+
+	return greediest_flow(l, device, device == d->device ? count_flow(l, d) + 1 : 0);
 }
 
 /*
@@ -155,6 +206,11 @@ static struct dgram *choose(const struct linksched *q, tstamp now, bool *entitle
 	return first;
 }
 
+size_t linksched_memory(void)
+{
+	return sizeof(struct linksched);
+}
+
 struct linksched *linksched_create(const struct linksched_config *cfg)
 {
 	struct linksched *q = memory_create(1, sizeof *q);
@@ -172,11 +228,21 @@ void linksched_free(struct linksched *q)
 	memory_free(q);
 }
 
+/* What is queued leaves at the new cost. */
+static void weigh_lane(const struct linksched *q, struct lane_queue *l)
+{
+	l->bytes = 0;
+	for (struct list *n = l->queue.next; n != &l->queue; n = n->next)
+		l->bytes += cost_of(q, dgram_of(n));
+}
+
 void linksched_retune(struct linksched *q, const struct linksched_config *cfg)
 {
 	q->link.rate = cfg->rate;
 	q->link.burst = cfg->burst;
 	q->overhead = cfg->overhead;
+	q->frame_size = cfg->frame_size;
+	q->frame_overhead = cfg->frame_overhead;
 	q->queue_length = cfg->queue_length;
 	for (unsigned i = 0; i < CLASSES; i++) {
 		struct gate *g = &q->shares[i];
@@ -185,28 +251,29 @@ void linksched_retune(struct linksched *q, const struct linksched_config *cfg)
 		g->rate = (struct rate){ cfg->rate.count * cfg->share[i], cfg->rate.period * 100 };
 		g->burst = (uint64_t)cfg->burst * cfg->share[i] / 100;
 	}
+	for (unsigned i = 0; i < LANE_COUNT; i++)
+		weigh_lane(q, &q->lanes[i]);
 }
 
-bool linksched_push(struct linksched *q, struct dgram *d, tstamp now, struct dgram **dropped)
+bool linksched_push(struct linksched *q, struct dgram *d, struct dgram **dropped)
 {
 	struct lane_queue *l = &q->lanes[d->lane];
 
-	assert(d->lane < LANE_COUNT && !d->queued);
+	assert(d->lane < LANE_COUNT && d->device < LINKSCHED_DEVICES && !d->queued);
 	*dropped = NULL;
 	if (l->count >= q->queue_length) {
-		struct dgram *victim = greediest(l, count_flow(l, d->flow) + 1);
+		struct dgram *victim = victim_of(l, d);
 
 		if (!victim)
 			return false;
 		linksched_remove(q, victim);
 		*dropped = victim;
 	}
-	d->round = next_round(l, d->flow);
-	d->since = now;
+	d->round = next_round(l, d);
 	d->queued = true;
 	list_append(&l->queue, &d->link);
 	l->count++;
-	l->bytes += d->len + d->growth;
+	l->bytes += cost_of(q, d);
 	return true;
 }
 
@@ -215,22 +282,22 @@ struct dgram *linksched_pop(struct linksched *q, tstamp now)
 	bool entitled;
 	struct dgram *d;
 	struct lane_queue *l;
-	uint64_t cost;
+	uint64_t bytes;
 
 	for (unsigned i = 0; i < CLASSES; i++)
-		gate_settle(&q->shares[i], DGRAM_MAX + q->overhead, now);
-	gate_settle(&q->link, DGRAM_MAX + q->overhead, now);
+		gate_settle(&q->shares[i], cost(q, DGRAM_MAX), now);
+	gate_settle(&q->link, cost(q, DGRAM_MAX), now);
 	d = choose(q, now, &entitled);
 	if (!d || gate_wait(&q->link, cost_of(q, d), now) > 0)
 		return NULL;
-	cost = cost_of(q, d);
-	gate_charge(&q->link, cost, now);
+	bytes = cost_of(q, d);
+	gate_charge(&q->link, bytes, now);
 	if (entitled)
-		gate_charge(&q->shares[class_of[d->lane]], cost, now);
+		gate_charge(&q->shares[class_of[d->lane]], bytes, now);
 	l = &q->lanes[d->lane];
-	l->round = d->round + 1;
 	l->sent_datagrams++;
-	l->sent_bytes += cost;
+	l->sent_bytes += bytes;
+	l->turns[d->device] = (struct turn){ .served = l->sent_datagrams, .round = d->round + 1 };
 	linksched_remove(q, d);
 	return d;
 }
@@ -244,23 +311,7 @@ void linksched_remove(struct linksched *q, struct dgram *d)
 	list_remove(&d->link);
 	d->queued = false;
 	l->count--;
-	l->bytes -= d->len + d->growth;
-}
-
-struct dgram *linksched_overdue(struct linksched *q, uint64_t wait, tstamp now)
-{
-	struct dgram *oldest = NULL;
-
-	for (unsigned i = 0; i < LANE_COUNT; i++) {
-		struct lane_queue *l = &q->lanes[i];
-
-		if (l->count > 0 && (!oldest || dgram_of(l->queue.next)->since < oldest->since))
-			oldest = dgram_of(l->queue.next);
-	}
-	if (!oldest || tstamp_since(oldest->since, now) <= wait)
-		return NULL;
-	linksched_remove(q, oldest);
-	return oldest;
+	l->bytes -= cost_of(q, d);
 }
 
 struct dgram *linksched_withdraw(struct linksched *q, const struct addr *to)
@@ -303,27 +354,45 @@ static uint64_t gate_estimate(const struct gate *g, uint64_t before, uint64_t co
 }
 
 /*
- * At worst everything of equal or higher priority goes first; but no higher class can keep this one
+ * What goes before d in its own lane: of its device what is in its round or an earlier one, and of each other device as many, and
+ * one more. Which of those is decided by rounds, too, and taken by age here: it is an estimate.
+ */
+static uint64_t lane_ahead(const struct linksched *q, const struct dgram *d)
+{
+	const struct lane_queue *l = &q->lanes[d->lane];
+	uint32_t round = next_round(l, d), turns = 1, seen[LINKSCHED_DEVICES] = { 0 };
+	uint64_t bytes = 0;
+
+	for (struct list *n = l->queue.next; n != &l->queue; n = n->next)
+		turns += dgram_of(n)->device == d->device && !is_earlier(round, dgram_of(n)->round);
+	for (struct list *n = l->queue.next; n != &l->queue; n = n->next) {
+		const struct dgram *other = dgram_of(n);
+
+		if (other->device == d->device ? !is_earlier(round, other->round) : seen[other->device]++ < turns)
+			bytes += cost_of(q, other);
+	}
+	return bytes;
+}
+
+/*
+ * At worst everything of higher priority goes first, and in the lane what its turn is before; but no higher class can keep this one
  * below its share.
  */
-uint64_t linksched_estimate(const struct linksched *q, unsigned lane, size_t len, tstamp now)
+uint64_t linksched_estimate(const struct linksched *q, const struct dgram *d, tstamp now)
 {
-	uint64_t ahead = 0, ahead_in_class = 0, cost = (uint64_t)len + q->overhead;
+	uint64_t ahead = lane_ahead(q, d), ahead_in_class = ahead, bytes = cost_of(q, d);
 	uint64_t by_priority, by_share;
 
-	for (unsigned i = 0; i <= lane; i++) {
-		const struct lane_queue *l = &q->lanes[i];
-		uint64_t bytes = l->bytes + (uint64_t)l->count * q->overhead;
-
-		ahead += bytes;
-		if (class_of[i] == class_of[lane])
-			ahead_in_class += bytes;
+	for (unsigned i = 0; i < d->lane; i++) {
+		ahead += q->lanes[i].bytes;
+		if (class_of[i] == class_of[d->lane])
+			ahead_in_class += q->lanes[i].bytes;
 	}
-	by_priority = gate_estimate(&q->link, ahead, cost, now);
-	by_share = gate_estimate(&q->shares[class_of[lane]], ahead_in_class, cost, now);
+	by_priority = gate_estimate(&q->link, ahead, bytes, now);
+	by_share = gate_estimate(&q->shares[class_of[d->lane]], ahead_in_class, bytes, now);
 	/* Even what is within its share waits until the link has room for it. */
-	if (by_share < gate_wait(&q->link, cost, now))
-		by_share = gate_wait(&q->link, cost, now);
+	if (by_share < gate_wait(&q->link, bytes, now))
+		by_share = gate_wait(&q->link, bytes, now);
 	return by_priority < by_share ? by_priority : by_share;
 }
 

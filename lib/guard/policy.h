@@ -4,7 +4,7 @@
 #include "base/bucket.h"
 #include "guard/linksched.h"
 
-#define POLICY_SERVERS 64 /* places; a server keeps its place over reloads (same name, same place) */
+#define POLICY_SERVERS LINKSCHED_DEVICES /* places; a server keeps its place over reloads (same name, same place) */
 #define POLICY_LINKS   16
 #define POLICY_PEERS   64 /* holders of OSCORE contexts with the guard itself */
 #define POLICY_WINDOW  64 /* Partial IVs below the highest that are remembered, at most */

@@ -13,12 +13,13 @@ static bool is_malformed(const struct option_info *info, const struct msg_option
 	return opt->number == previous && !info->repeatable;
 }
 
-static void note_block(struct request_view *v, struct bytes value)
+/* The reserved size is a bad request, not an unknown option (RFC 7959 §2.2). */
+static bool note_block(struct request_view *v, struct bytes value, struct block *out)
 {
-	uint32_t n = 0;
-
-	if (option_uint(value, &n) && n >> 4 > 0)
-		v->follow_up = true;
+	if (block_parse(value, out))
+		return true;
+	v->defect = DEFECT_BAD_REQUEST;
+	return false;
 }
 
 static void note_observe(struct request_view *v, struct bytes value)
@@ -64,7 +65,13 @@ static void note(struct request_view *v, const struct msg_option *opt)
 		break;
 	case OPTION_HOP_LIMIT: note_hop_limit(v, opt->value); break;
 	case OPTION_EDHOC: v->edhoc = true; break;
-	case OPTION_BLOCK2: note_block(v, opt->value); break;
+	case OPTION_BLOCK2:
+		v->has_block2 = note_block(v, opt->value, &v->block2);
+		v->follow_up = v->has_block2 && v->block2.num > 0;
+		break;
+	case OPTION_BLOCK1: v->has_block1 = note_block(v, opt->value, &v->block1); break;
+	case OPTION_ETAG: v->has_etag = true; break;
+	case OPTION_ACCEPT: option_uint(opt->value, &v->accept); break;
 	case OPTION_PROXY_URI: v->proxy_uri = opt->value; break;
 	case OPTION_PROXY_SCHEME: v->proxy_scheme = opt->value; break;
 	case OPTION_ECHO: v->echo = opt->value; break;
@@ -80,7 +87,7 @@ void classify_request(struct request_view *v, const struct msg *m)
 	struct msg_option opt;
 	uint16_t previous = 0;
 
-	*v = (struct request_view){ .msg = m, .content_format = UINT16_MAX };
+	*v = (struct request_view){ .msg = m, .content_format = UINT16_MAX, .accept = UINT32_MAX };
 	while (msg_next(&it, &opt)) {
 		const struct option_info *info = option_find(opt.number);
 		bool bad = info ? is_malformed(info, &opt, previous) : false;

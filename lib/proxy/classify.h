@@ -4,6 +4,7 @@
  */
 #ifndef CLASSIFY_H
 #define CLASSIFY_H
+#include "coap/block.h"
 #include "coap/msg.h"
 #include "guard/guard.h"
 #include "oscore/oscore_option.h"
@@ -24,6 +25,9 @@ struct request_view {
 	uint32_t uri_port;                   /* 0: absent */
 	uint8_t hop_limit;                   /* 0: absent */
 	uint16_t n_path;
+	struct block block1, block2; /* if has_... */
+	uint32_t accept;             /* UINT32_MAX: absent */
+	bool has_block1, has_block2, has_etag;
 	bool has_uri_port, observe, deregister, edhoc, request_hash, follow_up, silent_ok;
 	uint16_t content_format;
 	enum request_defect defect;

@@ -3,9 +3,11 @@
 #define CORE_H
 #include "coap/dedup.h"
 #include "coap/mid.h"
+#include "base/siphash.h"
 #include "coap/msgbuf.h"
 #include "guard/guard.h"
 #include "guard/linksched.h"
+#include "guard/pace.h"
 #include "guard/peers.h"
 #include "oscore/oscore_store.h"
 #include "proxy/exchange.h"
@@ -29,6 +31,20 @@ struct proxy_hold {
 	struct path from;
 	struct dgram *datagram; /* NULL: free */
 	tstamp since;
+};
+
+/* What the device was spared by. */
+#define SHARED_ANSWERS(X)                                                                                              \
+	X(HIT, "hit", "answered from the cache")                                                                       \
+	X(VALIDATED, "validated", "answered from the cache after the server confirmed it")                             \
+	X(STALE, "stale", "answered from the cache with something old, since the server was silent")                   \
+	X(JOINED, "joined", "answered by what another client had asked for already")
+
+enum shared {
+#define X(name, word, text) SHARED_##name,
+	SHARED_ANSWERS(X)
+#undef X
+		SHARED_COUNT
 };
 
 struct proxy_ping {
@@ -55,11 +71,18 @@ struct proxy {
 	struct rng *rng;
 	struct guard *guard;
 	struct dedup *dedup;
+	struct cache *cache; /* NULL: none */
+	struct siphash_key share_keys[2];
+	uint32_t observe_number; /* of notifications to followers: grows with each */
+	uint64_t shared[SHARED_COUNT];
+	tstamp whole_until[POLICY_SERVERS][CHANNELS]; /* the server knows no blocks there: it gets whole messages */
 	struct dgram_pool pool;
 	struct exchange_table exchanges;
 	struct linksched *links[POLICY_LINKS];
 	struct mid_space mids[POLICY_SERVERS];
-	struct oscore_store *contexts; /* by the places of cfg.contexts */
+	struct pace paces[POLICY_SERVERS];
+	struct list parked[POLICY_SERVERS]; /* what exchanges that are parked have for the device, oldest first */
+	struct oscore_store *contexts;      /* by the places of cfg.contexts */
 	uint8_t layers_of
 		[POLICY_SERVERS]; /* the place of the context whose layer goes on what is sent there, or PROXY_NO_CONTEXT */
 	bool has_contexts;        /* configured: we are an OSCORE endpoint */
@@ -69,6 +92,7 @@ struct proxy {
 	struct dgram *last; /* given out by proxy_transmit, free at the next call */
 	struct proxy_ping pings[PROXY_PINGS];
 	tstamp next_ping, next_hold; /* when the first of them is due, or earlier */
+	tstamp next_probe;           /* of a silent device somebody is parked for; or earlier */
 	struct proxy_hold holds[PROXY_HOLDS];
 	uint16_t down_mids[1024]; /* by client flow */
 	struct proxy_tap tap;

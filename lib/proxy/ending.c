@@ -1,34 +1,49 @@
 #include "proxy/ending.h"
 #include "coap/msg.h"
+#include "proxy/errand.h"
 #include "proxy/reply.h"
+#include "proxy/share.h"
 #include "proxy/upstream.h"
+
+static void give_back(struct proxy *p, struct exchange *x, tstamp now)
+{
+	upstream_discard(p, x);
+	reply_discard(p, x);
+	errand_end(p, x, now);
+	dgram_give(&p->pool, x->long_token);
+	dgram_give(&p->pool, x->bare);
+	dgram_give(&p->pool, x->last);
+	dgram_give(&p->pool, x->pieces.whole);
+}
+
+static void fail_followers(struct proxy *p, struct exchange *x, uint8_t code, uint32_t max_age, enum fault why,
+			   tstamp now);
 
 void ending_drop(struct proxy *p, struct exchange *x, enum guard_outcome outcome, tstamp now)
 {
 	uint64_t flow = x->flow;
 	uint8_t server = x->server;
+	uint32_t subject = x->subject;
 
+	fail_followers(p, x, MSG_UNAVAILABLE, UPSTREAM_MAX_AGE, FAULT_NO_ROOM, now);
 	guard_report(p->guard, x->ticket, outcome, now);
 	if (x->dedup)
 		dedup_answer(p->dedup, x->dedup, bytes_of(NULL, 0));
-	upstream_discard(p, x);
-	reply_discard(p, x);
-	dgram_give(&p->pool, x->long_token);
-	dgram_give(&p->pool, x->bare);
+	give_back(p, x, now);
+	if (x->parent != EXCHANGE_NONE)
+		exchange_by_ref(&p->exchanges, x->parent)->errand = EXCHANGE_NONE;
 	exchange_close(&p->exchanges, x);
 	upstream_unpark(p, flow, server, now);
+	if (subject != EXCHANGE_NONE)
+		share_left(p, subject, now);
 }
 
-static void fail(struct proxy *p, struct exchange *x, uint8_t code, enum fault why, enum guard_outcome outcome,
+/* The last word to the client of x. */
+static void tell(struct proxy *p, struct exchange *x, uint8_t code, uint32_t max_age, enum guard_outcome outcome,
 		 tstamp now)
 {
-	core_count(p, why);
-	if (x->state == EXCHANGE_WAITING)
-		guard_withdraw(p->guard, exchange_ref(&p->exchanges, x));
-	guard_report(p->guard, x->ticket, outcome, now);
-	upstream_settled(p, x, now);
 	if (!x->no_response)
-		reply_failure(p, x, code, 60, now);
+		reply_failure(p, x, code, max_age, now);
 	if (!x->down) {
 		ending_drop(p, x, outcome, now);
 		return;
@@ -41,13 +56,83 @@ static void fail(struct proxy *p, struct exchange *x, uint8_t code, enum fault w
 	}
 }
 
+/* An errand's trouble is that of the exchange it was for, unless that has another notification to come. */
+static void fail_own(struct proxy *p, struct exchange *x, uint8_t code, uint32_t max_age, enum fault why,
+		     enum guard_outcome outcome, tstamp now)
+{
+	struct exchange *for_whom = exchange_by_ref(&p->exchanges, x->parent);
+
+	if (!for_whom)
+		fail_followers(p, x, code, max_age, why, now);
+	ending_drop(p, x, outcome, now);
+	if (for_whom && for_whom->state == EXCHANGE_GATHERING)
+		ending_failed(p, for_whom, code, why, now);
+	else if (for_whom)
+		errand_end(p, for_whom, now);
+}
+
+static void fail_for(struct proxy *p, struct exchange *x, uint8_t code, uint32_t max_age, enum fault why,
+		     enum guard_outcome outcome, tstamp now)
+{
+	core_count(p, why);
+	if (x->state == EXCHANGE_WAITING)
+		guard_withdraw(p->guard, exchange_ref(&p->exchanges, x));
+	guard_report(p->guard, x->ticket, outcome, now);
+	upstream_settled(p, x, now);
+	if (x->own)
+		fail_own(p, x, code, max_age, why, outcome, now);
+	else
+		tell(p, x, code, max_age, outcome, now);
+}
+
+/* Each of them hears it, unless something old may do (RFC 7641 §5). */
+static void fail_followers(struct proxy *p, struct exchange *x, uint8_t code, uint32_t max_age, enum fault why,
+			   tstamp now)
+{
+	bool silent = why == FAULT_DEVICE_SILENT || why == FAULT_PROBING || why == FAULT_UNREACHABLE;
+
+	while (x->followers != EXCHANGE_NONE) {
+		struct exchange *y = exchange_by_ref(&p->exchanges, x->followers);
+
+		exchange_unfollow(&p->exchanges, y);
+		if (y->state == EXCHANGE_ANSWERED) /* told already */
+			continue;
+		if (!silent || !share_stale(p, y, now))
+			fail_for(p, y, code, max_age, why, OUTCOME_NEUTRAL, now);
+	}
+}
+
+static void fail(struct proxy *p, struct exchange *x, uint8_t code, enum fault why, enum guard_outcome outcome,
+		 tstamp now)
+{
+	fail_for(p, x, code, UPSTREAM_MAX_AGE, why, outcome, now);
+}
+
+/* What a silent device spares itself is charged all the same: else a flood of strangers at it would cost their budget nothing. */
+void ending_refused(struct proxy *p, struct exchange *x, tstamp now)
+{
+	enum guard_outcome outcome = x->why == FAULT_PROBING ? OUTCOME_NEUTRAL : OUTCOME_CANCELLED;
+
+	fail_for(p, x, MSG_UNAVAILABLE, x->max_age, (enum fault)x->why, outcome, now);
+}
+
 void ending_unavailable(struct proxy *p, struct exchange *x, enum fault why, tstamp now)
 {
 	fail(p, x, MSG_UNAVAILABLE, why, OUTCOME_CANCELLED, now);
 }
 
+/* A follower gives up when its subject does, and maybe a moment before it. */
+static bool follows_in_vain(const struct proxy *p, const struct exchange *x)
+{
+	const struct exchange *subject = exchange_by_ref(&p->exchanges, x->subject);
+
+	return x->state == EXCHANGE_FOLLOWING && subject && subject->state == EXCHANGE_SENT;
+}
+
 void ending_timed_out(struct proxy *p, struct exchange *x, tstamp now)
 {
+	if (follows_in_vain(p, x) && share_stale(p, x, now))
+		return;
 	fail(p, x, MSG_GATEWAY_TIMEOUT, FAULT_DEVICE_SILENT, x->no_response ? OUTCOME_NEUTRAL : OUTCOME_SILENT, now);
 }
 

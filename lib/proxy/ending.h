@@ -7,6 +7,8 @@
 void ending_drop(struct proxy *p, struct exchange *x, enum guard_outcome outcome, tstamp now);
 /* 5.03 to the client of x: it never reached the device. */
 void ending_unavailable(struct proxy *p, struct exchange *x, enum fault why, tstamp now);
+/* The same, for the reason that upstream left in x, and with when to come again. */
+void ending_refused(struct proxy *p, struct exchange *x, tstamp now);
 /* 5.04: the device was silent. */
 void ending_timed_out(struct proxy *p, struct exchange *x, tstamp now);
 /* Any other failure of the device leg. */

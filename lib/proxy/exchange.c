@@ -1,12 +1,14 @@
 #include "proxy/exchange.h"
 #include "base/memory.h"
 
-enum { BY_TOKEN, BY_UP_MID, BY_FLOW, BY_DOWN_MID, INDEXES };
+enum { BY_TOKEN, BY_UP_MID, BY_FLOW, BY_DOWN_MID, BY_SUBJECT, INDEXES };
 
 const char *exchange_state_word(enum exchange_state s)
 {
-	static const char *const words[] = { "free", "waiting",      "parked",   "queued",   "displaced",
-					     "sent", "acknowledged", "answered", "observing" };
+	static const char *const words[] = {
+		"free", "waiting",      "following", "parked",   "queued",    "displaced",
+		"sent", "acknowledged", "gathering", "answered", "observing",
+	};
 
 	return words[s];
 }
@@ -68,13 +70,15 @@ static uint32_t *head_of(const struct exchange_table *t, unsigned index, const s
 	case BY_TOKEN: return head(t, index, token_hash(bytes_of(x->token, sizeof x->token)));
 	case BY_UP_MID: return head(t, index, mix(x->server, x->up_mid));
 	case BY_FLOW: return head(t, index, x->flow >> 8);
+	case BY_SUBJECT: return head(t, index, x->key.request);
 	default: return head(t, index, mix(x->flow, x->down_mid));
 	}
 }
 
 static uint32_t *next_of(struct exchange *x, unsigned index)
 {
-	uint32_t *const next[INDEXES] = { &x->next_token, &x->next_up_mid, &x->next_flow, &x->next_down_mid };
+	uint32_t *const next[INDEXES] = { &x->next_token, &x->next_up_mid, &x->next_flow, &x->next_down_mid,
+					  &x->next_subject };
 
 	return next[index];
 }
@@ -128,6 +132,10 @@ struct exchange *exchange_open(struct exchange_table *t, const struct path *clie
 	*x = (struct exchange){ .client = *client,
 				.flow = flow,
 				.state = EXCHANGE_QUEUED,
+				.errand = EXCHANGE_NONE,
+				.parent = EXCHANGE_NONE,
+				.subject = EXCHANGE_NONE,
+				.followers = EXCHANGE_NONE,
 				.ack_at = TSTAMP_NEVER,
 				.device_at = TSTAMP_NEVER,
 				.client_at = TSTAMP_NEVER };
@@ -140,8 +148,10 @@ struct exchange *exchange_open(struct exchange_table *t, const struct path *clie
 
 void exchange_set_state(struct exchange_table *t, struct exchange *x, enum exchange_state s)
 {
-	t->observing[x->server] -= x->state == EXCHANGE_OBSERVING;
-	t->observing[x->server] += s == EXCHANGE_OBSERVING;
+	uint32_t *count = x->subject == EXCHANGE_NONE ? &t->observing[x->server] : &t->following;
+
+	*count -= x->state == EXCHANGE_OBSERVING;
+	*count += s == EXCHANGE_OBSERVING;
 	x->state = (uint8_t)s;
 }
 
@@ -154,7 +164,10 @@ void exchange_close(struct exchange_table *t, struct exchange *x)
 		leave(t, BY_UP_MID, x);
 	if (x->down_indexed)
 		leave(t, BY_DOWN_MID, x);
+	if (x->subject_indexed)
+		leave(t, BY_SUBJECT, x);
 	exchange_set_state(t, x, EXCHANGE_FREE);
+	exchange_unfollow(t, x);
 	x->next_token = t->free;
 	t->free = exchange_ref(t, x);
 	t->count--;
@@ -211,6 +224,13 @@ void exchange_adopt_token(struct exchange_table *t, struct exchange *x, struct e
 	enter(t, BY_TOKEN, old);
 }
 
+void exchange_renew_token(struct exchange_table *t, struct exchange *x, struct rng *rng)
+{
+	leave(t, BY_TOKEN, x);
+	rng->fill(rng, x->token, sizeof x->token);
+	enter(t, BY_TOKEN, x);
+}
+
 void exchange_set_up_mid(struct exchange_table *t, struct exchange *x, uint16_t mid)
 {
 	if (x->up_indexed)
@@ -227,6 +247,57 @@ void exchange_set_down_mid(struct exchange_table *t, struct exchange *x, uint16_
 	x->down_mid = mid;
 	x->down_indexed = true;
 	enter(t, BY_DOWN_MID, x);
+}
+
+void exchange_share(struct exchange_table *t, struct exchange *x)
+{
+	x->subject_indexed = true;
+	enter(t, BY_SUBJECT, x);
+}
+
+static bool same_key(const struct cache_key *a, const struct cache_key *b)
+{
+	return a->request == b->request && a->uri == b->uri && a->accept == b->accept;
+}
+
+struct exchange *exchange_by_key(const struct exchange_table *t, const struct cache_key *k,
+				 const struct exchange *previous)
+{
+	uint32_t i = previous ? previous->next_subject : *head(t, BY_SUBJECT, k->request);
+
+	while (i != EXCHANGE_NONE && !same_key(&t->all[i].key, k))
+		i = t->all[i].next_subject;
+	return i == EXCHANGE_NONE ? NULL : &t->all[i];
+}
+
+void exchange_follow(struct exchange_table *t, struct exchange *x, struct exchange *subject)
+{
+	if (x->state == EXCHANGE_OBSERVING) {
+		t->observing[x->server]--;
+		t->following++;
+	}
+	x->subject = exchange_ref(t, subject);
+	x->next_follower = subject->followers;
+	subject->followers = exchange_ref(t, x);
+	t->followers++;
+}
+
+void exchange_unfollow(struct exchange_table *t, struct exchange *x)
+{
+	uint32_t self = exchange_ref(t, x), *at;
+
+	if (x->subject == EXCHANGE_NONE)
+		return;
+	at = &t->all[x->subject].followers;
+	while (*at != self)
+		at = &t->all[*at].next_follower;
+	*at = x->next_follower;
+	if (x->state == EXCHANGE_OBSERVING) {
+		t->following--;
+		t->observing[x->server]++;
+	}
+	x->subject = EXCHANGE_NONE;
+	t->followers--;
 }
 
 struct bytes exchange_client_token(const struct exchange *x)

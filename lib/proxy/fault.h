@@ -21,9 +21,11 @@
 	X(DEVICE_RESET, "device-reset", "the device answered RST: 5.02")                                               \
 	X(DEVICE_SILENT, "device-silent", "the device did not answer: 5.04")                                           \
 	X(UNREACHABLE, "unreachable", "ICMP says nobody listens there: 5.02")                                          \
-	X(LINK_WAIT, "link-wait", "waited longer than queue-wait for the link: 5.03")                                  \
+	X(LINK_WAIT, "link-wait", "waited or would wait longer than queue-wait for the link: 5.03")                    \
+	X(PROBING, "probing", "the device is silent, and probing-rate is spent: 5.03")                                 \
 	X(MID_SPENT, "mid-spent", "no Message ID free towards the device: 5.03")                                       \
 	X(UNFORWARDABLE, "unforwardable", "response with an unsafe option: 5.02")                                      \
+	X(BROKEN_BLOCKS, "broken-blocks", "blocks of a response that do not join on: 5.02")                            \
 	X(UNPROVEN, "unproven", "response too large for an unproven address: held")                                    \
 	X(CLIENT_GONE, "client-gone", "the client reset or stopped acknowledging")                                     \
 	X(NO_CONTEXT, "no-context", "OSCORE under none of our contexts, and for no server: 4.01")                      \

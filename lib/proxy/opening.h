@@ -13,6 +13,10 @@ enum opening {
 /* At once. The ticket is settled when it fails. */
 enum opening opening_forward(struct proxy *p, const struct request *rq, const struct verdict *v, tstamp now);
 /* In its turn, as one of the waiting newcomers. */
+/* rq's client follows a subject that is there already. */
+enum opening opening_join(struct proxy *p, const struct request *rq, struct exchange *subject, bool proven, tstamp now);
+/* It observes no more what it follows under this token. Harmless if it follows nobody. */
+void opening_leave(struct proxy *p, const struct request *rq, tstamp now);
 enum opening opening_queue(struct proxy *p, const struct request *rq, const struct verdict *v, tstamp now);
 /* A waiting newcomer whose turn has come. */
 void opening_launch(struct proxy *p, struct exchange *x, tstamp now);

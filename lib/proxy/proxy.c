@@ -7,6 +7,7 @@
 #include "proxy/reply.h"
 #include "proxy/request.h"
 #include "proxy/response.h"
+#include "proxy/share.h"
 #include "proxy/snapshot.h"
 #include "proxy/upstream.h"
 #include "base/memory.h"
@@ -19,10 +20,20 @@ static bool has_next_hop(const struct proxy_config *cfg)
 	return false;
 }
 
+static bool has_blocks(const struct proxy_config *cfg)
+{
+	for (unsigned i = 0; i < POLICY_LINKS; i++)
+		if (cfg->links[i].name[0] && cfg->links[i].block_size)
+			return true;
+	return false;
+}
+
 static uint32_t pool_size(const struct proxy_config *cfg)
 {
 	uint32_t each = has_next_hop(cfg) ? 3 : 2; /* each way; and as it was before our layer */
 
+	if (has_blocks(cfg))
+		each += 2;                  /* the whole request, and what was gathered of the response */
 	return cfg->exchanges * each + 512; /* and a batch of stateless replies */
 }
 
@@ -32,8 +43,9 @@ static uint32_t pool_size(const struct proxy_config *cfg)
 size_t proxy_memory(const struct proxy_config *cfg)
 {
 	return sizeof(struct proxy) + guard_memory(&cfg->policy, cfg->exchanges) + exchange_memory(cfg->exchanges) +
-	       oscore_store_memory(PROXY_CONTEXTS) + pool_size(cfg) * sizeof(struct dgram) +
-	       dedup_memory(DEDUP_ENTRIES, DEDUP_LOG);
+	       oscore_store_memory(PROXY_CONTEXTS) + POLICY_LINKS * linksched_memory() +
+	       pool_size(cfg) * sizeof(struct dgram) + dedup_memory(DEDUP_ENTRIES, DEDUP_LOG) +
+	       (cfg->cache_size ? cache_memory(cfg->cache_size) : 0);
 }
 
 static bool open_links(struct proxy *p)
@@ -70,12 +82,12 @@ static void count_places(struct proxy_config *cfg)
 			cfg->places = (uint8_t)(i + 1);
 }
 
-/* By which contexts are found: nobody may aim. */
-static struct siphash_key names_key(const uint8_t secret[32])
+/* By which contexts, and what is shared, are found: nobody may aim. */
+static struct siphash_key key_for(const char *use, const uint8_t secret[32])
 {
 	struct siphash_key a = siphash_key_from(secret), b = siphash_key_from(secret + 16);
 
-	return (struct siphash_key){ siphash(&a, "contexts", 8), siphash(&b, "contexts", 8) };
+	return (struct siphash_key){ siphash(&a, use, strlen(use)), siphash(&b, use, strlen(use)) };
 }
 
 struct proxy *proxy_create(const struct proxy_config *cfg, const uint8_t secret[32], struct rng *rng, tstamp now)
@@ -89,17 +101,24 @@ struct proxy *proxy_create(const struct proxy_config *cfg, const uint8_t secret[
 	count_places(&p->cfg);
 	proxy_context_note(p);
 	p->rng = rng;
-	p->next_ping = p->next_hold = TSTAMP_NEVER;
+	p->next_ping = p->next_hold = p->next_probe = TSTAMP_NEVER;
 	list_init(&p->outbox);
-	for (unsigned i = 0; i < POLICY_SERVERS; i++)
+	for (unsigned i = 0; i < POLICY_SERVERS; i++) {
 		mid_init(&p->mids[i], (uint16_t)rng_u64(rng));
+		list_init(&p->parked[i]);
+	}
 	rng->fill(rng, p->down_mids, sizeof p->down_mids);
 	p->guard = guard_create(&cfg->policy, cfg->exchanges, secret, now);
 	p->dedup = dedup_create(DEDUP_ENTRIES, DEDUP_LOG);
-	key = names_key(secret);
+	key = key_for("contexts", secret);
+	p->share_keys[0] = key_for("uri", secret);
+	p->share_keys[1] = key_for("request", secret);
+	p->observe_number = (uint32_t)siphash(&p->share_keys[0], "observe", 7) & 0xffffff;
+	p->cache = cfg->cache_size ? cache_create(cfg->cache_size) : NULL;
 	p->contexts = oscore_store_create(PROXY_CONTEXTS, &key);
-	if (!p->guard || !p->dedup || !p->contexts || !dgram_pool_init(&p->pool, pool_size(cfg)) ||
-	    !exchange_table_init(&p->exchanges, cfg->exchanges) || !open_links(p) || !spare_links(p)) {
+	if (!p->guard || !p->dedup || !p->contexts || (cfg->cache_size && !p->cache) ||
+	    !dgram_pool_init(&p->pool, pool_size(cfg)) || !exchange_table_init(&p->exchanges, cfg->exchanges) ||
+	    !open_links(p) || !spare_links(p)) {
 		proxy_free(p);
 		return NULL;
 	}
@@ -111,6 +130,7 @@ void proxy_free(struct proxy *p)
 	if (p) {
 		guard_free(p->guard);
 		dedup_free(p->dedup);
+		cache_free(p->cache);
 		oscore_store_free(p->contexts);
 		dgram_pool_free(&p->pool);
 		exchange_table_free(&p->exchanges);
@@ -254,12 +274,19 @@ void proxy_receive(struct proxy *p, const struct path *from, struct bytes datagr
 	proxy_receive_batch(p, &in, 1, now);
 }
 
+/* A connection acknowledges by itself, and takes all that is open with it when it goes (RFC 8323 §3.4). */
+static bool hangs_on(const struct exchange *x, const struct addr *server)
+{
+	return x->state == EXCHANGE_SENT ||
+	       (addr_is_connected(server) && (x->state == EXCHANGE_ACKED || x->state == EXCHANGE_OBSERVING));
+}
+
 void proxy_unreachable(struct proxy *p, const struct path *to, tstamp now)
 {
 	for (uint32_t i = 0; i < p->exchanges.capacity; i++) {
 		struct exchange *x = exchange_by_ref(&p->exchanges, i);
 
-		if (x && x->state == EXCHANGE_SENT && addr_equal(&p->cfg.servers[x->server].address, &to->remote))
+		if (x && hangs_on(x, &to->remote) && addr_equal(&p->cfg.servers[x->server].address, &to->remote))
 			ending_failed(p, x, MSG_BAD_GATEWAY, FAULT_UNREACHABLE, now);
 	}
 }
@@ -304,6 +331,7 @@ tstamp proxy_next_expiry(const struct proxy *p, tstamp now)
 {
 	tstamp next = tstamp_min(exchange_next_expiry(&p->exchanges), tstamp_min(p->next_ping, p->next_hold));
 
+	next = tstamp_min(next, p->next_probe);
 	for (unsigned i = 0; i < POLICY_LINKS; i++)
 		if (p->cfg.links[i].name[0])
 			next = tstamp_min(next, linksched_next(p->links[i], now));
@@ -318,11 +346,21 @@ static void device_timer(struct proxy *p, struct exchange *x, tstamp now)
 			return;
 		ending_timed_out(p, x, now);
 		return;
+	case EXCHANGE_FOLLOWING:
+	case EXCHANGE_GATHERING:
 	case EXCHANGE_ACKED: ending_timed_out(p, x, now); return;
 	case EXCHANGE_OBSERVING:
+		if (!x->own)
+			ending_drop(p, x, OUTCOME_NEUTRAL, now);
+		else
+			share_renew(p, x, now);
+		return;
 	case EXCHANGE_ANSWERED: ending_drop(p, x, OUTCOME_NEUTRAL, now); return;
-	case EXCHANGE_DISPLACED: ending_unavailable(p, x, FAULT_NO_ROOM, now); return;
-	default: ending_unavailable(p, x, FAULT_LINK_WAIT, now); return;
+	case EXCHANGE_DISPLACED: ending_refused(p, x, now); return;
+	default:
+		upstream_overdue(p, x, now);
+		ending_refused(p, x, now);
+		return;
 	}
 }
 
@@ -331,7 +369,8 @@ static void exchange_timer(struct proxy *p, struct exchange *x, tstamp now)
 	if (tstamp_reached(x->ack_at, now)) {
 		x->ack_at = TSTAMP_NEVER;
 		exchange_arm(&p->exchanges, x);
-		reply_acknowledge(p, x);
+		if (!response_hasten(p, x, now))
+			reply_acknowledge(p, x);
 	} else if (tstamp_reached(x->client_at, now)) {
 		if (reply_retransmit(p, x, now))
 			return;
@@ -353,6 +392,7 @@ void proxy_expire(struct proxy *p, tstamp now)
 		exchange_timer(p, x, now);
 	reply_pings_due(p, now);
 	holds_due(p, now);
+	upstream_probes_due(p, now);
 	while (guard_admit(p->guard, &ref, now)) {
 		x = exchange_by_ref(&p->exchanges, ref);
 		if (x && x->state == EXCHANGE_WAITING)
@@ -399,8 +439,10 @@ void proxy_reconfigure(struct proxy *p, const struct proxy_config *cfg, tstamp n
 			cut_off(p, i, now);
 	}
 	for (uint8_t i = 0; i < p->cfg.places; i++)
-		if (p->cfg.policy.servers[i].present && !keeps_server(p, cfg, i))
+		if (p->cfg.policy.servers[i].present && !keeps_server(p, cfg, i)) {
 			forget_queued(p, i);
+			p->paces[i] = (struct pace){ 0 };
+		}
 	proxy_context_keep(p, cfg);
 	guard_retune(p->guard, &cfg->policy, now);
 	p->cfg = *cfg;

@@ -37,6 +37,8 @@ struct proxy_link {
 	struct retransmit_params retransmit;
 	uint32_t nstart;     /* outstanding CONs of one client at one device */
 	uint64_t queue_wait; /* longer waits are answered 5.03 */
+	uint32_t block_size; /* of payload in one datagram, 16 to 1024; 0: messages go as they are (RFC 7959) */
+	struct rate probing; /* bytes that go to a silent device (RFC 7252 §4.7) */
 };
 
 struct proxy_server {
@@ -68,6 +70,8 @@ struct proxy_config {
 	uint32_t ssn_reserve; /* sender sequence numbers asked for at a time */
 	bool precise_errors;  /* OSCORE errors by their own codes (RFC 8613 §8.2), else 4.01 for all that is no good */
 	uint32_t exchanges;   /* concurrent, observations included */
+	size_t cache_size;    /* bytes of plain representations that are kept; 0: none */
+	uint64_t stale_if_silent; /* ns: how long what is old may still be answered while its server is silent */
 	struct proxy_listen listens[PROXY_LISTENS];
 	struct proxy_link links[POLICY_LINKS];       /* by place: policy.servers[i].link */
 	struct proxy_server servers[POLICY_SERVERS]; /* by place: policy.servers[i].present */
@@ -128,7 +132,7 @@ struct proxy_input {
 };
 void proxy_receive_batch(struct proxy *p, const struct proxy_input *in, unsigned n, tstamp now);
 void proxy_receive(struct proxy *p, const struct path *from, struct bytes datagram, tstamp now); /* a batch of one */
-/* ICMP said that nobody listens at to->remote. */
+/* ICMP said that nobody listens at to->remote, or the connection with it is gone. */
 void proxy_unreachable(struct proxy *p, const struct path *to, tstamp now);
 /* The next datagram to send now, or length 0. Valid until the next call of any proxy_ function. Pull until empty. */
 struct bytes proxy_transmit(struct proxy *p, struct path *to, tstamp now);

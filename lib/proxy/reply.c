@@ -1,10 +1,12 @@
 #include "proxy/reply.h"
 #include "coap/option.h"
+#include "proxy/share.h"
 #include <stdio.h>
 
 #define DEFAULT_MAX_AGE 60 /* RFC 7252 §5.10.5: not written */
 #define PING_FRAME      (4 + PROXY_FRAME)
-#define CON_EVERY       8 /* notifications: at most so many unacknowledged ones in a row */
+#define CON_EVERY       8                  /* notifications: at most so many unacknowledged ones in a row */
+#define CON_AFTER       (23 * TSTAMP_HOUR) /* and a CON at least every 24 h (RFC 7641 §4.5) */
 
 static uint16_t next_mid(struct proxy *p, uint64_t flow)
 {
@@ -110,6 +112,26 @@ void reply_oscore_error(struct proxy *p, const struct reply_to *to, enum fault w
 	msgbuf_option_uint(&b, OPTION_MAX_AGE, 0);
 	msgbuf_payload(&b, bytes_of(text, strlen(text)));
 	finish(p, to, d, &b, now);
+}
+
+bool reply_known(struct proxy *p, const struct reply_to *to, const struct share_hit *what, const struct block *ask,
+		 size_t limit, tstamp now)
+{
+	struct msgbuf b;
+	struct dgram *d = begin(p, to, what->confirmed ? MSG_VALID : what->what.head.code, &b);
+
+	if (!d)
+		return true;
+	if (what->confirmed)
+		representation_confirm(&what->what, what->max_age, &b);
+	else
+		representation_write(&what->what, ask, REPRESENTATION_UNOBSERVED, what->max_age, &b);
+	if (msgbuf_end(&b).len > limit) {
+		dgram_give(&p->pool, d);
+		return false;
+	}
+	finish(p, to, d, &b, now);
+	return true;
 }
 
 void reply_echo(struct proxy *p, const struct reply_to *to, struct bytes echo, tstamp now)
@@ -270,6 +292,12 @@ static void count_answer(struct proxy *p, const struct exchange *x)
 	p->answered[x->server][class == 2 ? 0 : class == 4 ? 1 : 2]++;
 }
 
+/* Its address is its own, beyond doubt. */
+static bool is_reached(const struct proxy *p, const struct exchange *x, tstamp now)
+{
+	return x->listening || guard_reaches(p->guard, &x->client.remote, now);
+}
+
 static void deliver(struct proxy *p, struct exchange *x, struct dgram *d, tstamp now)
 {
 	if ((d->buf[0] >> 4 & 3) != MSG_ACK && !exchange_awaits_ack(x)) { /* what the client may acknowledge or reset */
@@ -282,7 +310,8 @@ static void deliver(struct proxy *p, struct exchange *x, struct dgram *d, tstamp
 		x->dedup = 0;
 	}
 	x->ack_at = TSTAMP_NEVER;
-	x->bytes_out += (uint32_t)d->len + PROXY_FRAME;
+	if (!is_reached(p, x, now)) /* what went with a proof must not keep a ping from him when that is over */
+		x->bytes_out += (uint32_t)d->len + PROXY_FRAME;
 	count_answer(p, x);
 	if (is_confirmable(d))
 		expect_ack(p, x, d, now);
@@ -293,7 +322,7 @@ static void deliver(struct proxy *p, struct exchange *x, struct dgram *d, tstamp
 /* What an unproven address may get: small, and three times what came from it (I3). */
 static bool may_amplify(const struct proxy *p, const struct exchange *x, size_t len, tstamp now)
 {
-	if (x->proven || x->listening || guard_reaches(p->guard, &x->client.remote, now))
+	if (x->proven || is_reached(p, x, now))
 		return true;
 	return len <= PROXY_UNPROVEN && x->bytes_out + len + PROXY_FRAME <= 3 * x->bytes_in;
 }
@@ -378,33 +407,51 @@ static bool wants_con(const struct proxy *p, struct exchange *x, bool confirmabl
 		return x->acked && x->proven; /* separate response to a CON */
 	if (exchange_awaits_ack(x))
 		return false;
-	if (!confirmable && ++x->notified < CON_EVERY && may_amplify(p, x, DGRAM_MAX, now))
+	if (!confirmable && ++x->notified < CON_EVERY && tstamp_since(x->con_at, now) < CON_AFTER &&
+	    may_amplify(p, x, DGRAM_MAX, now))
 		return false;
 	x->notified = 0;
+	x->con_at = now;
+	return true;
+}
+
+/* Everything but what pieces of the link's and of the client's own make different. */
+static bool copy(const struct exchange *x, const struct msg *response, struct msgbuf *b)
+{
+	struct edits e = { .n = 0 };
+	struct bytes tail = response->options;
+
+	pieces_present(&x->pieces, response, &e);
+	if (e.n) {
+		edits_write(&e, response, b);
+		msgbuf_payload(b, response->payload);
+		return !b->failed;
+	}
+	/* options and payload stand together in the datagram, marker included: copied as they are */
+	if (response->payload.len)
+		tail.len = (size_t)(response->payload.ptr + response->payload.len - tail.ptr);
+	if (b->failed || tail.len > b->cap - b->len)
+		return false;
+	if (tail.len)
+		memcpy(b->buf + b->len, tail.ptr, tail.len);
+	b->len += tail.len;
 	return true;
 }
 
 void reply_forward(struct proxy *p, struct exchange *x, const struct msg *response, bool confirmable, tstamp now)
 {
 	struct dgram *d = blank(p, &x->client);
-	struct bytes head, tail = response->options;
 	struct msgbuf b;
 
 	if (!d)
 		return;
 	begin_for(p, x, response->code, wants_con(p, x, confirmable, now), d, &b);
-	head = msgbuf_end(&b);
-	/* options and payload stand together in the datagram, marker included: copied as they are */
-	if (response->payload.len)
-		tail.len = (size_t)(response->payload.ptr + response->payload.len - tail.ptr);
-	if (head.len == 0 || head.len + tail.len > DGRAM_MAX) {
+	if (!copy(x, response, &b)) {
 		dgram_give(&p->pool, d);
 		core_count(p, FAULT_NO_ROOM);
 		return;
 	}
-	if (tail.len)
-		memcpy(d->buf + head.len, tail.ptr, tail.len);
-	deliver_or_hold(p, x, d, bytes_of(d->buf, head.len + tail.len), now);
+	deliver_or_hold(p, x, d, msgbuf_end(&b), now);
 }
 
 bool reply_release(struct proxy *p, struct exchange *x, tstamp now)

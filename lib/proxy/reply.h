@@ -4,6 +4,8 @@
 #include "proxy/core.h"
 
 /* To whom, for a request that has no exchange. */
+struct share_hit;
+
 struct reply_to {
 	const struct path *from;
 	const struct msg *msg;
@@ -16,6 +18,9 @@ void reply_error(struct proxy *p, const struct reply_to *to, uint8_t code, tstam
 void reply_oscore_error(struct proxy *p, const struct reply_to *to, enum fault why, tstamp now);
 /* 4.01 with this Echo, inside the layers (RFC 8613 B.1.2). */
 void reply_echo(struct proxy *p, const struct reply_to *to, struct bytes echo, tstamp now);
+/* What is known already; what: options and payload, for a client that asked for this block. False: larger than `limit`, nothing was sent. */
+bool reply_known(struct proxy *p, const struct reply_to *to, const struct share_hit *what, const struct block *ask,
+		 size_t limit, tstamp now);
 void reply_challenge(struct proxy *p, const struct reply_to *to, tstamp now); /* 4.01 + Echo */
 void reply_throttle(struct proxy *p, const struct reply_to *to, uint32_t max_age, bool echo, tstamp now); /* 4.29 */
 void reply_hop_limit(struct proxy *p, const struct reply_to *to, tstamp now);                             /* 5.08 */

@@ -3,6 +3,7 @@
 #include "proxy/ending.h"
 #include "proxy/holds.h"
 #include "proxy/opening.h"
+#include "proxy/share.h"
 
 /* application/edhoc+cbor-seq and application/cid-edhoc+cbor-seq (RFC 9528 §10.9) */
 #define FORMAT_EDHOC     64
@@ -173,14 +174,103 @@ static void act(struct proxy *p, const struct request *rq, const struct verdict 
 	}
 }
 
-static void judge(struct proxy *p, const struct request *rq, tstamp now)
+/* Who may be anybody answers a ping first, and with that asks again. */
+static void ask_for_proof(struct proxy *p, const struct request *rq, tstamp now)
 {
-	struct verdict v = guard_check(p->guard, &rq->facts, now);
+	reply_ping(p, rq->from, now);
+	holds_keep(p, rq->flow, rq->from, rq->datagram, true, now);
+}
 
-	tap(p, rq, &v, now);
-	if (p->cfg.policy.dry_run)
-		v = spared(v);
-	act(p, rq, &v, now);
+/* Told by the message itself, or known. */
+static bool is_proven(struct proxy *p, const struct request *rq, tstamp now)
+{
+	return rq->layers.n > 0 || guard_reaches(p->guard, &rq->from->remote, now) ||
+	       (rq->view.echo.ptr && guard_echo_origin(p->guard, &rq->facts, now) == ECHO_VALID);
+}
+
+/* What an unproven address may get at once (I3). */
+static size_t small_answer(const struct request *rq)
+{
+	size_t most = 3 * (rq->datagram.len + PROXY_FRAME) - PROXY_FRAME;
+
+	return most < PROXY_UNPROVEN ? most : PROXY_UNPROVEN;
+}
+
+/* Who repeats itself is asked quietly; the others are asked to come again. */
+static void challenge(struct proxy *p, const struct request *rq, tstamp now)
+{
+	if (rq->msg->type == MSG_CON)
+		ask_for_proof(p, rq, now);
+	else
+		reply_challenge(p, &rq->reply, now);
+}
+
+static void tell_known(struct proxy *p, const struct request *rq, const struct share_hit *hit, bool proven, tstamp now)
+{
+	const struct block *ask = rq->view.has_block2 ? &rq->view.block2 : NULL;
+
+	if (!proven && !may_answer_stranger(p, rq, now))
+		return;
+	if (!reply_known(p, &rq->reply, hit, ask, proven ? DGRAM_MAX : small_answer(rq), now))
+		challenge(p, rq, now);
+}
+
+static void ask_stranger(struct proxy *p, const struct request *rq, tstamp now)
+{
+	if (may_answer_stranger(p, rq, now))
+		challenge(p, rq, now);
+}
+
+/* No lane: it goes into no link. */
+static void tap_shared(const struct proxy *p, const struct request *rq, const char *reason, tstamp now)
+{
+	if (p->tap.verdict)
+		p->tap.verdict(p->tap.arg, rq->from, p->cfg.servers[rq->target.server].name, "-", "share", reason, now);
+}
+
+/* What costs the device nothing is not for the guard to judge. False: the device has to be asked. */
+static bool serve_shared(struct proxy *p, const struct request *rq, tstamp now)
+{
+	struct exchange *subject;
+	struct share_hit hit;
+	bool proven;
+
+	if (!rq->keyed)
+		return false;
+	proven = is_proven(p, rq, now);
+	if (share_known(p, rq, &hit, now)) {
+		tap_shared(p, rq, "cached", now);
+		tell_known(p, rq, &hit, proven, now);
+		return true;
+	}
+	subject = share_subject(p, rq, now);
+	if (!subject || (proven && subject->state == EXCHANGE_WAITING)) /* who need not wait there asks at once */
+		return false;
+	if (!proven && !share_may_follow(p, false)) { /* perhaps it is nobodies who have the places */
+		ask_stranger(p, rq, now);
+		return true;
+	}
+	if (!share_may_follow(p, proven)) /* it is judged as if nobody had asked */
+		return false;
+	tap_shared(p, rq, "joined", now);
+	report_opening(p, rq, opening_join(p, rq, subject, proven, now), now);
+	return true;
+}
+
+static void judge(struct proxy *p, struct request *rq, tstamp now)
+{
+	struct verdict v;
+
+	share_note(p, rq);
+	if (!serve_shared(p, rq, now)) {
+		v = guard_check(p->guard, &rq->facts, now);
+		tap(p, rq, &v, now);
+		if (p->cfg.policy.dry_run)
+			v = spared(v);
+		act(p, rq, &v, now);
+	}
+	if (rq->view.deregister) /* whatever came of it */
+		opening_leave(p, rq, now);
 }
 
 /* What rq->msg says, and for whom it is. */
@@ -233,13 +323,6 @@ static struct oscore_context *claimed(struct proxy *p, const struct request *rq,
 		return NULL;
 	c = oscore_store_find(p->contexts, &rq->from->remote, o->kid, o->kid_context);
 	return c && !waits_for_reset(p, c) ? c : NULL;
-}
-
-/* Who may be anybody answers a ping first, and with that asks again. */
-static void ask_for_proof(struct proxy *p, const struct request *rq, tstamp now)
-{
-	reply_ping(p, rq->from, now);
-	holds_keep(p, rq->flow, rq->from, rq->datagram, true, now);
 }
 
 /* A decryption is cheap, but not for everybody and for ever. */

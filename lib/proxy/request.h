@@ -21,6 +21,8 @@ struct request {
 	struct layers layers; /* ours, taken off so far */
 	struct bytes datagram;
 	uint64_t flow, dedup;
+	struct cache_key key; /* what it asks for, if others may be told the same */
+	bool keyed;
 };
 
 /* Facts only: nothing is decided, nothing changed. *from, *m and the datagram must live until request_handle. */

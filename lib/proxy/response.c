@@ -2,7 +2,9 @@
 #include "coap/option.h"
 #include "proxy/classify.h"
 #include "proxy/ending.h"
+#include "proxy/errand.h"
 #include "proxy/reply.h"
+#include "proxy/share.h"
 #include "proxy/upstream.h"
 
 static uint8_t server_at(const struct proxy *p, const struct addr *remote)
@@ -40,7 +42,8 @@ static struct exchange *match(const struct proxy *p, uint8_t server, const struc
 	/* a piggybacked response carries our Message ID, too (RFC 7252 §5.3.2); a second copy is no notification */
 	if (x && m->type == MSG_ACK && (x->up_mid != m->mid || x->state == EXCHANGE_OBSERVING))
 		return NULL;
-	return x && x->state >= EXCHANGE_SENT && x->state != EXCHANGE_ANSWERED ? x : NULL;
+	return x && x->state >= EXCHANGE_SENT && x->state != EXCHANGE_ANSWERED && x->state != EXCHANGE_GATHERING ? x
+														 : NULL;
 }
 
 /* In the place of a keyed hash: servers and channels are ours to number. */
@@ -67,26 +70,33 @@ static bool acknowledge(struct proxy *p, uint8_t server, enum path_channel chann
 /* When an observation ends by itself: the last word soon, one whose client proves nothing soon, too. */
 static void set_end(struct proxy *p, struct exchange *x, bool last, bool was_held, tstamp now)
 {
-	if (last || (exchange_is_held(x) && !was_held))
+	bool stranger = x->subject != EXCHANGE_NONE && !x->proven && !x->listening && !x->layers.n &&
+			!guard_reaches(p->guard, &x->client.remote, now);
+
+	if (last || (exchange_is_held(x) && !was_held) || (stranger && x->state == EXCHANGE_OBSERVING && !was_held))
 		x->device_at = tstamp_add(now, PROXY_PATIENCE);
 	else if (!exchange_is_held(x))
 		x->device_at = tstamp_add(now, PROXY_OBSERVATION);
 	exchange_arm(&p->exchanges, x);
 }
 
-static void settle_first(struct proxy *p, struct exchange *x, const struct msg *m, bool observing, tstamp now)
+/* What the first response says about the client: who holds the key asked for it, so one answer per Partial IV may go there. */
+static void account(struct proxy *p, struct exchange *x, const struct msg *m, tstamp now)
 {
-	bool accepted = guard_report(p->guard, x->ticket, classify_response(m, x->has_oscore), now);
-
-	/* who holds the key asked for it: one answer per Partial IV may go there */
-	x->proven |= accepted;
+	x->accepted = guard_report(p->guard, x->ticket, classify_response(m, x->has_oscore), now);
+	x->proven |= x->accepted;
 	upstream_settled(p, x, now);
+}
+
+static void deliver_first(struct proxy *p, struct exchange *x, const struct msg *m, bool observing, tstamp now)
+{
 	reply_forward(p, x, m, m->type == MSG_CON, now);
-	if (accepted && !guard_knows(p->guard, &x->client.remote, now) &&
+	if (x->accepted && !guard_knows(p->guard, &x->client.remote, now) &&
 	    guard_may_reply(p->guard, &x->client.remote, now))
 		reply_ping(p, &x->client, now); /* so that a relation that moved can settle there */
 	if (x->observe && observing && MSG_CLASS(m->code) == 2) {
 		exchange_set_state(&p->exchanges, x, EXCHANGE_OBSERVING);
+		x->con_at = now;
 		set_end(p, x, false, false, now);
 	} else if (x->down) {
 		exchange_set_state(&p->exchanges, x, EXCHANGE_ANSWERED);
@@ -108,6 +118,14 @@ static void notify(struct proxy *p, struct exchange *x, const struct msg *m, boo
 	if (last)
 		exchange_set_state(&p->exchanges, x, EXCHANGE_ANSWERED);
 	set_end(p, x, last, was_held, now);
+}
+
+void response_deliver(struct proxy *p, struct exchange *x, const struct msg *m, bool observing, tstamp now)
+{
+	if (x->state == EXCHANGE_OBSERVING)
+		notify(p, x, m, observing, now);
+	else
+		deliver_first(p, x, m, observing, now);
 }
 
 static void unmatched(struct proxy *p, uint8_t server, enum path_channel channel, const struct msg *m, bool observing,
@@ -137,16 +155,54 @@ static bool can_carry(const struct exchange *x, const struct msg *m)
 	return x->layers.n == 0 || option_knows_all(m);
 }
 
+static bool observes(const struct msg *m)
+{
+	struct msg_option observe;
+
+	return msg_find(m, OPTION_OBSERVE, &observe);
+}
+
+/* m is all there is, or all that fits. */
+static void conclude(struct proxy *p, struct exchange *x, const struct msg *m, tstamp now)
+{
+	if (x->own) {
+		share_tell(p, x, m, observes(m), now);
+		return;
+	}
+	if (x->keyed)
+		share_keep(p, x, m, now);
+	response_deliver(p, x, m, observes(m), now);
+}
+
+/* The rest is waited for; notifications may come meanwhile where there are any. */
+static void await_rest(struct proxy *p, struct exchange *x)
+{
+	if (x->state == EXCHANGE_OBSERVING)
+		return;
+	x->device_at = tstamp_add(x->opened, PROXY_PATIENCE);
+	exchange_arm(&p->exchanges, x);
+}
+
+static bool is_forwardable(struct proxy *p, struct exchange *x, const struct msg *m, tstamp now)
+{
+	bool observing;
+
+	if (classify_response_forwardable(m, &observing) && can_carry(x, m))
+		return true;
+	ending_failed(p, x, MSG_BAD_GATEWAY, FAULT_UNFORWARDABLE, now);
+	return false;
+}
+
 static void settle(struct proxy *p, struct exchange *x, const struct msg *m, tstamp now)
 {
-	bool observing, forwardable = classify_response_forwardable(m, &observing);
-
-	if (!forwardable || !can_carry(x, m))
-		ending_failed(p, x, MSG_BAD_GATEWAY, FAULT_UNFORWARDABLE, now);
-	else if (x->state == EXCHANGE_OBSERVING)
-		notify(p, x, m, observing, now);
+	if (!is_forwardable(p, x, m, now))
+		return;
+	if (x->state != EXCHANGE_OBSERVING)
+		account(p, x, m, now);
+	if (errand_begin(p, x, m, now))
+		await_rest(p, x);
 	else
-		settle_first(p, x, m, observing, now);
+		conclude(p, x, m, now);
 }
 
 /* The next hop lost its window and asks whether we are of today: not the client's business (RFC 8613 B.1.2). */
@@ -179,26 +235,89 @@ static bool settle_layered(struct proxy *p, struct exchange *x, const struct msg
 	}
 	if (repeated(p, x, &inside, now))
 		return true;
-	dgram_give(&p->pool, x->bare);
-	x->bare = NULL;
-	settle(p, x, &inside, now);
+	if (!x->own) { /* which may want it again */
+		dgram_give(&p->pool, x->bare);
+		x->bare = NULL;
+	}
+	if (!is_forwardable(p, x, &inside, now))
+		return true;
+	if (x->state != EXCHANGE_OBSERVING)
+		account(p, x, &inside, now);
+	conclude(p, x, &inside, now);
+	return true;
+}
+
+/* False: nobody with our key sent it. */
+static bool receive_layered(struct proxy *p, struct exchange *x, const struct msg *m, tstamp now)
+{
+	if (!errand_begin(p, x, m, now))
+		return settle_layered(p, x, m, now);
+	upstream_settled(p, x, now);
+	await_rest(p, x);
+	return true;
+}
+
+/* What was gathered is told as if it had come at once. */
+static void fetched(struct proxy *p, struct exchange *e, const struct msg *m, tstamp now)
+{
+	struct exchange *x = exchange_by_ref(&p->exchanges, e->parent);
+	uint32_t ref = e->parent;
+	struct msg whole;
+
+	switch (errand_answered(p, e, m, now)) {
+	case PIECES_PARTLY: return;
+	case PIECES_BROKEN:
+		if (x->state == EXCHANGE_GATHERING)
+			ending_failed(p, x, MSG_BAD_GATEWAY, FAULT_BROKEN_BLOCKS, now);
+		break;
+	case PIECES_WHOLE:
+		if (msg_parse(&whole, dgram_bytes(x->pieces.gathered)) != MSG_OK)
+			break;
+		if (x->has_layer)
+			settle_layered(p, x, &whole, now);
+		else
+			conclude(p, x, &whole, now);
+		break;
+	}
+	x = exchange_by_ref(&p->exchanges, ref);
+	if (x)
+		errand_end(p, x, now);
+}
+
+/* A piggybacked response is one that every client understands: libcoap 4.3.4 takes the first of several blocks in no other. */
+bool response_hasten(struct proxy *p, struct exchange *x, tstamp now)
+{
+	struct exchange *asks = x->subject == EXCHANGE_NONE ? x : exchange_by_ref(&p->exchanges, x->subject);
+	uint32_t ref = exchange_ref(&p->exchanges, asks);
+	struct msg m;
+
+	if (asks->state != EXCHANGE_GATHERING || asks->has_layer || !pieces_stop(&asks->pieces) ||
+	    msg_parse(&m, dgram_bytes(asks->pieces.gathered)) != MSG_OK)
+		return false;
+	conclude(p, asks, &m, now);
+	asks = exchange_by_ref(&p->exchanges, ref);
+	if (asks)
+		errand_end(p, asks, now);
 	return true;
 }
 
 static void answered(struct proxy *p, uint8_t server, enum path_channel channel, const struct msg *m, tstamp now)
 {
 	struct exchange *x = match(p, server, m);
-	struct msg_option observe;
 
 	if (!x) {
-		unmatched(p, server, channel, m, msg_find(m, OPTION_OBSERVE, &observe), now);
+		unmatched(p, server, channel, m, observes(m), now);
 		return;
 	}
 	if (m->type == MSG_CON && !acknowledge(p, server, channel, m, now))
 		return;
-	if (!x->has_layer)
+	if (x->parent != EXCHANGE_NONE)
+		fetched(p, x, m, now);
+	else if (upstream_continue(p, x, m, now))
+		return;
+	else if (!x->has_layer)
 		settle(p, x, m, now);
-	else if (!settle_layered(p, x, m, now)) /* the true one is no duplicate of it */
+	else if (!receive_layered(p, x, m, now)) /* the true one is no duplicate of it */
 		dedup_forget(p->dedup, dedup_key(speaker(server, channel), m->mid, m->token));
 }
 
@@ -209,7 +328,10 @@ void response_receive(struct proxy *p, const struct path *from, const struct msg
 
 	if (server == PROXY_NO_SERVER) {
 		core_count(p, FAULT_UNASKED);
-	} else if (m->code == MSG_EMPTY) {
+		return;
+	}
+	upstream_heard(p, server, now);
+	if (m->code == MSG_EMPTY) {
 		if (m->type == MSG_ACK)
 			acknowledged(p, server, m->mid, now);
 		else if (m->type == MSG_RESET)

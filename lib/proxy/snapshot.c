@@ -80,7 +80,7 @@ static uint64_t refused(const struct guard_server *s)
 void snapshot_servers(const struct proxy *p, const struct snapshot_sink *sink, tstamp now)
 {
 	HEADER(sink, "server", "mode", "link", "address", "relations", "observing", "waiting", "forwarded", "refused",
-	       "accepted", "unknown-left", "unknown-wait");
+	       "accepted", "unknown-left", "unknown-wait", "device");
 	for (uint8_t i = 0; i < POLICY_SERVERS; i++) {
 		const struct policy_server *policy = &p->cfg.policy.servers[i];
 		char address[ADDR_TEXT];
@@ -94,7 +94,7 @@ void snapshot_servers(const struct proxy *p, const struct snapshot_sink *sink, t
 		    count(s.relations), count(p->exchanges.observing[i]), count(s.waiting),
 		    count(sum(s.lanes, LANE_COUNT)), count(refused(&s)),
 		    count(s.outcomes[OUTCOME_ACCEPTED] + s.outcomes[OUTCOME_OBSERVED]), count(s.unknown_left),
-		    span(s.unknown_wait));
+		    span(s.unknown_wait), text(pace_state_word(pace_state(&p->paces[i]))));
 	}
 }
 

@@ -22,6 +22,8 @@ struct snapshot_sink {
 void snapshot_links(const struct proxy *p, const struct snapshot_sink *sink, tstamp now);
 void snapshot_servers(const struct proxy *p, const struct snapshot_sink *sink, tstamp now);
 void snapshot_contexts(const struct proxy *p, const struct snapshot_sink *sink, tstamp now);
+/* One row: what is kept of answers, and what the servers were spared. */
+void snapshot_sharing(const struct proxy *p, const struct snapshot_sink *sink, tstamp now);
 void snapshot_clients(const struct proxy *p, const struct snapshot_sink *sink, tstamp now);
 /* name, count (and what it means): every counter of the engine that has a reason. */
 void snapshot_counters(const struct proxy *p, const struct snapshot_sink *sink, tstamp now);

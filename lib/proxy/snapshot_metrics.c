@@ -2,6 +2,7 @@
 #include "proxy/core.h"
 #include "proxy/snapshot.h"
 #include "proxy/snapshot_contexts.h"
+#include "proxy/snapshot_sharing.h"
 #include <stdio.h>
 
 static void sample(const struct snapshot_metrics *m, const char *name, const char *type, const char *help,
@@ -115,7 +116,7 @@ static void metrics_servers(const struct proxy *p, const struct snapshot_metrics
 	} families[] = {
 		{ "coapguard_server_relations", "Clients that are remembered." },
 		{ "coapguard_server_waiting_requests", "Requests in the newcomers' queue." },
-		{ "coapguard_server_observations", "Observations that go on." },
+		{ "coapguard_server_observations", "Observations that it serves." },
 		{ "coapguard_server_unknown_budget_units", "Cost units that strangers may still spend today." },
 	};
 	char labels[120];
@@ -201,6 +202,7 @@ void snapshot_metrics(const struct proxy *p, const struct snapshot_metrics *sink
 	metrics_servers(p, sink, now);
 	metrics_links(p, sink, now);
 	metrics_faults(p, sink);
+	snapshot_sharing_metrics(p, sink, now);
 	snapshot_contexts_metrics(p, sink);
 	metrics_totals(p, sink);
 	metrics_legs(p, sink);

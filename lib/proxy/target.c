@@ -300,7 +300,7 @@ static bool writes_path(const struct target *t)
 
 /* What stands in for the options the target consumed, when their turn in the order comes. */
 struct inserts {
-	bool host, path, query, hop_limit;
+	bool host, etag, path, query, hop_limit;
 };
 
 static void insert_before(struct inserts *done, uint32_t number, const struct target *t, const struct target_edits *e,
@@ -310,6 +310,11 @@ static void insert_before(struct inserts *done, uint32_t number, const struct ta
 		done->host = true;
 		if (t->host.len)
 			msgbuf_option(out, OPTION_URI_HOST, t->host);
+	}
+	if (!done->etag && number > OPTION_ETAG) {
+		done->etag = true;
+		if (e->etag.ptr)
+			msgbuf_option(out, OPTION_ETAG, e->etag);
 	}
 	if (!done->path && number > OPTION_URI_PATH) {
 		done->path = true;
@@ -341,6 +346,9 @@ static bool is_consumed(const struct target *t, const struct target_edits *e, ui
 	case OPTION_URI_QUERY: return writes_path(t); /* Proxy-Uri overrides them (RFC 7252 §5.10.2) */
 	case OPTION_ECHO: return e->drop_echo;
 	case OPTION_OBSERVE: return e->drop_observe;
+	case OPTION_BLOCK1:
+	case OPTION_BLOCK2: return e->drop_blocks;
+	case OPTION_ETAG: return e->drop_etag;
 	default: return false;
 	}
 }
@@ -349,7 +357,7 @@ void target_rewrite(const struct target *t, const struct request_view *v, const 
 		    struct msgbuf *out)
 {
 	struct msg_iter it = msg_options(v->msg);
-	struct inserts done = { false, false, false, false };
+	struct inserts done = { .host = false };
 	struct msg_option opt;
 	unsigned skip = t->skip_path;
 

@@ -30,7 +30,8 @@ struct target target_resolve(const struct proxy_config *cfg, const struct reques
 bool target_path_is(const struct target *t, const struct request_view *v, const char *path);
 
 struct target_edits {
-	bool drop_echo, drop_observe;
+	bool drop_echo, drop_observe, drop_blocks, drop_etag;
+	struct bytes etag; /* ptr not NULL: it is asked whether this one is still good */
 	uint8_t hop_limit; /* 0: none is written */
 };
 /* Writes every option the next hop must see, in order, and the payload. */

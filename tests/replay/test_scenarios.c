@@ -363,6 +363,47 @@ static void device_silent(void **state)
 	world_close(w);
 }
 
+/* The device is away for an hour, and asked by three clients all the time. It is back, and all go on as before. */
+static void device_away(void **state)
+{
+	struct world *w = begin("device-away", 13);
+	struct world_client *c[3];
+	unsigned before, lost = 0;
+
+	(void)state;
+	for (uint8_t i = 0; i < 3; i++) {
+		char addr[32];
+
+		snprintf(addr, sizeof addr, "192.0.2.1%u:40000", i);
+		c[i] = trusted_client(w, addr, (uint8_t)(i + 1));
+		reset(c[i]);
+	}
+	w->device.silent = true;
+	before = w->device.requests;
+	for (unsigned i = 0; i < 3; i++)
+		world_keep_asking(c[i], 20 + i);
+	world_run(w, world_seconds(w) + 3600);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_true(c[i]->failed > 30 && c[i]->answered == 0);
+		lost += c[i]->lost;
+	}
+	print_message("away: asked %u times, the device got %u datagrams; lost %u\n",
+		      c[0]->asked + c[1]->asked + c[2]->asked, w->device.requests - before, lost);
+	assert_true(w->device.requests - before < 3600 / 20);
+	assert_int_equal(lost, 0); /* each was told */
+	w->device.silent = false;
+	world_run(w, world_seconds(w) + 60);
+	for (unsigned i = 0; i < 3; i++)
+		reset(c[i]);
+	world_run(w, world_seconds(w) + 300);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_true(c[i]->answered >= 12);
+		assert_true(seconds(c[i]->worst) < 0.061);
+		assert_int_equal(c[i]->refused + c[i]->failed + c[i]->lost, 0);
+	}
+	world_close(w);
+}
+
 /* The device lost its contexts and says 4.01 to everybody, until it is provisioned again. */
 static void device_reboots(void **state)
 {
@@ -451,10 +492,11 @@ static void flood_hard(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(quiet_day),      cmocka_unit_test(flood_random), cmocka_unit_test(flood_victim),
-		cmocka_unit_test(kid_guessing),   cmocka_unit_test(odd_numbers),  cmocka_unit_test(roaming),
-		cmocka_unit_test(nat_rebinding),  cmocka_unit_test(abusive),      cmocka_unit_test(device_silent),
-		cmocka_unit_test(device_reboots), cmocka_unit_test(layers),       cmocka_unit_test(flood_hard),
+		cmocka_unit_test(quiet_day),     cmocka_unit_test(flood_random),   cmocka_unit_test(flood_victim),
+		cmocka_unit_test(kid_guessing),  cmocka_unit_test(odd_numbers),    cmocka_unit_test(roaming),
+		cmocka_unit_test(nat_rebinding), cmocka_unit_test(abusive),        cmocka_unit_test(device_silent),
+		cmocka_unit_test(device_away),   cmocka_unit_test(device_reboots), cmocka_unit_test(layers),
+		cmocka_unit_test(flood_hard),
 	};
 
 	return cmocka_run_group_tests_name("scenarios", tests, NULL, NULL);

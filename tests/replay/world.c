@@ -91,7 +91,7 @@ static void on_verdict(void *arg, const struct path *from, const char *server, c
 	struct world *w = arg;
 
 	w->verdicts++;
-	w->refusals += strcmp(action, "forward") != 0 && strcmp(action, "queue") != 0;
+	w->refusals += strcmp(action, "forward") != 0 && strcmp(action, "queue") != 0 && strcmp(action, "share") != 0;
 	tracer_verdict(&w->trace, from, server, lane, action, reason, now);
 }
 
@@ -539,6 +539,8 @@ static void pump(struct world *w)
 	disk(w);
 	while ((d = proxy_transmit(w->proxy, &to, w->now)).len) {
 		tracer_out(&w->trace, &to, d, w->now);
+		if (w->watch)
+			w->watch(w, &to, d);
 		if (to.leg == LEG_CLIENT && !client_at(w, &to.remote)) {
 			w->stray_out += d.len + FRAME;
 			w->largest_stray = d.len > w->largest_stray ? (unsigned)d.len : w->largest_stray;

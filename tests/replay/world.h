@@ -102,6 +102,9 @@ struct world {
 	uint64_t stray_in, stray_out, worst_ratio; /* bytes from and to addresses of no client, in frames */
 	unsigned largest_stray;                    /* bytes of CoAP */
 	unsigned verdicts, refusals;
+	/* sees all that the guard sends; may be NULL */
+	void (*watch)(struct world *w, const struct path *to, struct bytes datagram);
+	void *watch_arg;
 };
 
 /* The generator of tests: splitmix64. */

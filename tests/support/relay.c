@@ -1,10 +1,10 @@
 /*
  * relay: a link between guard and device for tests: loses, delays and slows datagrams, and counts
- * what reaches the device. Endpoints on the guard's side get a socket each, so that the device sees
+ * what reaches the device, and how large it is. Endpoints on the guard's side get a socket each, so that the device sees
  * them apart.
  *
- * Each line read from standard input prints one line of JSON with the counts so far; end of input
- * stops it. Forged OSCORE requests are known by their marker (marker.h), forged plain ones by a
+ * Each line read from standard input prints one line of JSON with the counts so far; a number on it
+ * is what is lost from then on, in percent; end of input stops it. Forged OSCORE requests are known by their marker (marker.h), forged plain ones by a
  * string that they contain.
  */
 #include "marker.h"
@@ -47,6 +47,7 @@ struct peer {
 
 struct counts {
 	uint64_t datagrams[2], bytes[2], lost, overflow;
+	uint64_t largest, largest_payload; /* bytes of CoAP, and of payload, that anybody tried to send */
 	uint64_t forged_oscore, forged_plain, kids[256];
 	double times[TIMES]; /* of forged datagrams with the watched kid */
 	unsigned n_times;
@@ -167,17 +168,30 @@ static void count_forged(struct relay *r, const uint8_t *d, size_t len, double n
 	}
 }
 
+static void count_size(struct counts *c, const uint8_t *d, size_t len)
+{
+	const uint8_t *payload = d + len;
+
+	if (len > 4 && (d[0] & 15) <= 8)
+		find_kid(d, len, &payload);
+	if (len > c->largest)
+		c->largest = len;
+	if ((size_t)(d + len - payload) > c->largest_payload)
+		c->largest_payload = (size_t)(d + len - payload);
+}
+
 static void report(const struct relay *r)
 {
 	const struct counts *c = &r->counts;
 	const char *separator = "";
 
 	printf("{\"to_device\": %llu, \"to_device_bytes\": %llu, \"to_guard\": %llu, "
-	       "\"to_guard_bytes\": %llu, "
+	       "\"to_guard_bytes\": %llu, \"largest\": %llu, \"largest_payload\": %llu, "
 	       "\"lost\": %llu, \"overflow\": %llu, \"forged_oscore\": %llu, \"forged_plain\": "
 	       "%llu, \"kids\": {",
 	       (unsigned long long)c->datagrams[UP], (unsigned long long)c->bytes[UP],
-	       (unsigned long long)c->datagrams[DOWN], (unsigned long long)c->bytes[DOWN], (unsigned long long)c->lost,
+	       (unsigned long long)c->datagrams[DOWN], (unsigned long long)c->bytes[DOWN],
+	       (unsigned long long)c->largest, (unsigned long long)c->largest_payload, (unsigned long long)c->lost,
 	       (unsigned long long)c->overflow, (unsigned long long)c->forged_oscore,
 	       (unsigned long long)c->forged_plain);
 	for (unsigned k = 0; k < 256; k++) {
@@ -215,6 +229,7 @@ static void accept_packet(struct relay *r, int way, unsigned peer, const uint8_t
 	struct ring *q = &r->rings[way];
 	struct packet *k = &q->packets[(q->head + q->count) % RING];
 
+	count_size(&r->counts, data, len);
 	if (r->loss > 0 && draw(r) * 100 < r->loss) {
 		r->counts.lost++;
 		return;
@@ -289,11 +304,13 @@ static void receive(struct relay *r, int way, int fd, unsigned peer, double now)
 	}
 }
 
-static bool serve_input(const struct relay *r)
+static bool serve_input(struct relay *r)
 {
-	char line[64];
-	ssize_t n = read(STDIN_FILENO, line, sizeof(line));
+	char line[64] = "";
+	ssize_t n = read(STDIN_FILENO, line, sizeof(line) - 1);
 
+	if (line[0] >= '0' && line[0] <= '9')
+		r->loss = atof(line);
 	for (ssize_t i = 0; i < n; i++)
 		if (line[i] == '\n')
 			report(r);

@@ -64,6 +64,7 @@ struct proxy_config engine_careful(void)
 	c.links[0].retransmit = (struct retransmit_params){ 4 * TSTAMP_S, 4 };
 	c.links[0].nstart = 1;
 	c.links[0].queue_wait = 20 * TSTAMP_S;
+	c.links[0].probing = (struct rate){ 1, TSTAMP_S };
 	add_server(&c, 0, "lamp", "[fd00:db8::17]:5683");
 	strcpy(c.servers[0].uri_path, "lamp");
 	add_server(&c, 1, "door", "[fd00:db8::18]:5683");
@@ -448,6 +449,10 @@ static bool word_matches(struct engine *e, struct bytes expected, struct bytes s
 
 	if (bytes_are(expected, "Echo=*"))
 		return seen.len > 5 && memcmp(seen.ptr, "Echo=", 5) == 0;
+	if (bytes_are(expected, "Request-Tag=*"))
+		return seen.len > 12 && memcmp(seen.ptr, "Request-Tag=", 12) == 0;
+	if (expected.len > 2 && w[expected.len - 1] == '*' && w[expected.len - 2] == '=') /* empty, too */
+		return seen.len >= expected.len - 1 && memcmp(seen.ptr, w, expected.len - 1) == 0;
 	if (expected.len == 2 && w[0] == '*')
 		snprintf(e->saved_mid[w[1] - 'a'], sizeof e->saved_mid[0], "%.*s", (int)seen.len,
 			 (const char *)seen.ptr);

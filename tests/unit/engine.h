@@ -12,6 +12,8 @@
  *   prove a                                 a answers two pings (nothing else is kept meanwhile)
  *   flush                                   what was sent is none of our business
  *
+ * Observe=* is any number: what several clients observe has numbers of the guard's own. Request-Tag=* is any tag.
+ *
  * *x and #*x keep what they match under a letter, $x and #$x are it again. Echo=* and Echo=$
  * likewise, per peer.
  *

@@ -29,6 +29,12 @@ static const struct {
 	{ "2001:db8::2:1", "[2001:db8::2:1]:7", "2001:db8::2:1" },
 	{ "::ffff:192.0.2.1", "192.0.2.1:7", "192.0.2.1" },
 	{ "[::ffff:c000:201]:1", "192.0.2.1:1", "192.0.2.1" },
+	{ "192.0.2.1/tcp", "192.0.2.1:7/tcp", "192.0.2.1" },
+	{ "192.0.2.1:5684/dtls", "192.0.2.1:5684/dtls", "192.0.2.1" },
+	{ "[::1]:5684/tls", "[::1]:5684/tls", "::1" },
+	{ "[febf:1111:2222:3333:4444:5555:6666:7777%4294967295]:65535/dtls",
+	  "[febf:1111:2222:3333:4444:5555:6666:7777%4294967295]:65535/dtls",
+	  "febf:1111:2222:3333:4444:5555:6666:7777%4294967295" },
 	{ "fe80::1%3", "[fe80::1%3]:7", "fe80::1%3" },
 	{ "[fe80::1%3]:5683", "[fe80::1%3]:5683", "fe80::1%3" },
 	{ "[febf:1111:2222:3333:4444:5555:6666:7777%4294967295]:65535",
@@ -65,6 +71,11 @@ static const char *const bad[] = {
 	"[::1]:1 ",
 	"[[::1]]",
 	"1::2::3",
+	"192.0.2.1/",
+	"192.0.2.1/udp",
+	"192.0.2.1/tcp/tcp",
+	"192.0.2.1/TCP",
+	"/tcp",
 	"12345::",
 	"::1%1",
 	"fe80::1%",
@@ -191,6 +202,11 @@ static void compares(void **state)
 	assert_true(addr_same_host(&a, &b));
 	assert_false(addr_equal(&a, &b));
 	b = a;
+	b.carrier = ADDR_TCP;
+	assert_true(addr_same_host(&a, &b));
+	assert_false(addr_equal(&a, &b));
+	assert_true(addr_is_connected(&b) && !addr_is_connected(&a));
+	b = a;
 	b.scope++;
 	assert_false(addr_same_host(&a, &b));
 	b = a;
@@ -218,10 +234,12 @@ static void round_trips(void **state)
 		if (addr_is_link_local(&a) && !addr_is_v4(&a))
 			a.scope = draw(UINT32_MAX);
 		a.port = (uint16_t)draw(0x10000);
+		a.carrier = (uint8_t)draw(4);
 		assert_true(addr_parse(&b, addr_format(&a, text), 1));
 		assert_true(addr_equal(&a, &b));
 		b.port = a.port;
 		assert_true(addr_parse(&b, addr_format_host(&a, text), a.port));
+		b.carrier = a.carrier;
 		assert_true(addr_equal(&a, &b));
 	}
 }

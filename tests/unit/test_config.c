@@ -191,6 +191,13 @@ static void test_good(void **state)
 		{ "[server a]\naddress = COAP://[::ffff:192.0.2.1]:7", SECTION_SERVER, 0, "address", "coap://192.0.2.1:7" },
 		{ "[server a]\naddress = coap://[fe80::1%3]", SECTION_SERVER, 0, "address", "coap://[fe80::1%3]:5683" },
 		{ "[server a]\naddress = coap://[::1]:5700", SECTION_SERVER, 0, "address", "coap://[::1]:5700" },
+		{ "[server a]\naddress = coap+tcp://[::1]", SECTION_SERVER, 0, "address", "coap+tcp://[::1]:5683" },
+		{ "[server a]\naddress = coaps://[::1]\npsk-identity = me\npsk-file = k", SECTION_SERVER, 0, "address", "coaps://[::1]:5684" },
+		{ "[server a]\naddress = CoapS+TCP://192.0.2.1:1\npsk-identity = me\npsk-file = k", SECTION_SERVER, 0, "address", "coaps+tcp://192.0.2.1:1" },
+		{ LAMP "[server b]\naddress = coap+tcp://[fd00::17]", SECTION_SERVER, 1, "address", "coap+tcp://[fd00::17]:5683" },
+		{ LAMP "[listen a]\nbind = [::1]\n[listen b]\nbind = [::1]\ntransport = tcp", SECTION_LISTEN, 1, "bind", "[::1]:5683" },
+		{ LAMP "[listen b]\nbind = [::1]\ntransport = tcp", SECTION_LISTEN, 0, "transport", "tcp" },
+		{ "[listen a]\nbind = 192.0.2.1\n[server a]\naddress = coap+tcp://192.0.2.1", SECTION_SERVER, 0, "address", "coap+tcp://192.0.2.1:5683" },
 		{ "[listen a]\nbind = 192.0.2.1\nbind = [2001:db8::1]:7", SECTION_LISTEN, 1, "bind", "[2001:db8::1]:7" },
 		{ "[listen a]\nbind = 192.0.2.1\nbind = [2001:db8::1]:7\nsilent = yes", SECTION_LISTEN, 1, "silent", "yes" },
 		{ "[listen a]\ninterface = wpan0", SECTION_LISTEN, 0, "interface", "wpan0" },
@@ -209,6 +216,10 @@ static void test_good(void **state)
 		{ "[link a]\n[link b]\n" LAMP "link = b", SECTION_SERVER, 0, "link", "b" },
 		{ LAMP "link = default", SECTION_SERVER, 0, "link", "default" },
 		/* how keys go together */
+		{ "[link a]\nblock-size = 64B", SECTION_LINK, 0, "block-size", "64B" },
+		{ "[link a]\nblock-size = 1KiB", SECTION_LINK, 0, "block-size", "1KiB" },
+		{ "[cache]\nsize = 64KiB\nstale-if-silent = 1h", SECTION_CACHE, 0, "size", "64KiB" },
+		{ "[cache]\nsize = 64KiB\nstale-if-silent = 1h", SECTION_CACHE, 0, "stale-if-silent", "1h" },
 		{ "[link a]\nshare-trusted = 100%\nshare-reachable = 0%\nshare-unknown = 0%", SECTION_LINK, 0, "share-trusted", "100%" },
 		{ "[echo]\nvalidity = 1h", SECTION_ECHO, 0, "validity", "1h" },
 		{ "[listen a]\nbind = 192.0.2.1\n[server a]\naddress = coap://127.0.0.1", SECTION_SERVER, 0, "address", "coap://127.0.0.1:5683" },
@@ -300,7 +311,10 @@ static void test_bad(void **state)
 		{ "[server a]\ncolour = red\naddress = coap://[::1]", "2: [server a] colour: unknown key\n" },
 		{ LAMP "mode = open\nmode = open", "4: [server lamp] mode: already set at PATH:3\n" },
 		{ "[listen a]\nside = inside", "2: [listen a] side: not built yet: listeners for clients inside\n" },
-		{ "[link a]\nblock-size = 64B", "2: [link a] block-size: not built yet: block-wise transfer of long messages\n" },
+		{ "[link a]\nblock-size = 100B",
+		  "2: [link a] block-size: expected 16B, 32B, 64B, 128B, 256B, 512B, 1024B, or 0B for none, got 100B\n" },
+		{ "[link a]\nblock-size = 8B",
+		  "2: [link a] block-size: expected 16B, 32B, 64B, 128B, 256B, 512B, 1024B, or 0B for none, got 8B\n" },
 		{ "[throttle]\nexempt =", "2: [throttle] exempt: not built yet: addresses that are never throttled\n" },
 		{ "[allow-list]\nsave = maybe", "2: [allow-list] save: expected one of no|yes, got \"maybe\"\n" },
 		{ "[echo]\nsecret-file = a b", "2: [echo] secret-file: expected a path, absolute or beside the configuration, or nothing, at most 127 characters, got \"a b\"\n" },
@@ -384,6 +398,12 @@ static void test_bad(void **state)
 		{ "[link a]\n[link b]\n" LAMP, "3: [server lamp] link: missing, and there are several links: a, b\n" },
 		{ LAMP "colour = red\n[server b]\naddress = coap://[fd00::17]", "3: [server lamp] colour: unknown key\n" },
 		{ LAMP "[server b]\naddress = coap://[fd00::0:17]:5683", "4: [server b] address: [fd00::17]:5683 is the address of [server lamp] already\n" },
+		{ "[server a]\naddress = coaps://[::1]", "1: [server a] psk-identity: missing, and the address needs it\n1: [server a] psk-file: missing, and the address needs it\n" },
+		{ LAMP "psk-identity = me", "3: [server lamp] psk-identity: only an address with coaps:// or coaps+tcp:// needs it\n" },
+		{ LAMP "[listen a]\ntransport = tls", "4: [listen a] psk-file: missing, and its transport needs it\n" },
+		{ LAMP "[listen a]\ntransport = tcp\npsk-file = k", "5: [listen a] psk-file: only \"transport = dtls\" and \"transport = tls\" need it\n" },
+		{ LAMP "[listen a]\ntransport = tcp\ninterface = lo", "5: [listen a] interface: only for \"transport = udp\"\n" },
+		{ "[listen a]\nbind = 192.0.2.1\ntransport = tcp\n[server a]\naddress = coap+tcp://192.0.2.1", "5: [server a] address: 192.0.2.1:5683/tcp is the guard itself: [listen a]\n" },
 		{ LAMP "[server b]\naddress = coap://[::2]\nuri-path = lamp", "5: [server b] uri-path: \"lamp\" is the path of [server lamp] already\n" },
 		{ LAMP "uri-path = b\n[server b]\naddress = coap://[::2]", "4: [server b] uri-path: \"b\" is the path of [server lamp] already\n" },
 		{ LAMP "uri-host = A\n[server b]\naddress = coap://[::2]\nuri-host = a", "6: [server b] uri-host: \"a\" is the host of [server lamp] already\n" },
@@ -433,7 +453,7 @@ static void test_bad_addresses(void **state)
 {
 	static const char *const targets[] = {
 		"coap://lamp.example",
-		"coaps://[fd00::17]",
+		"coap+ws://[fd00::17]",
 		"fd00::17",
 		"coap://fd00::17",
 		"coap://[fd00::17",
@@ -464,7 +484,8 @@ static void test_bad_addresses(void **state)
 		snprintf(text, sizeof text,
 			 "2: [server a] address: expected an address like "
 			 "\"coap://[fd00:db8::17]\" or "
-			 "\"coap://192.0.2.1:5683\" (no names, not multicast; link-local with a "
+			 "\"coap://192.0.2.1:5683\", or with coaps, coap+tcp or coaps+tcp (no names, not multicast; "
+			 "link-local with a "
 			 "zone: "
 			 "\"[fe80::1%%3]\"), got \"%s\"\n",
 			 targets[i]);
@@ -794,10 +815,13 @@ static void test_restart(void **state)
 
 static void test_dump(void **state)
 {
-	static const char *const files[] = {
-		"conf/coap-guard.conf",         "conf/examples/reverse-proxy.conf", "conf/examples/forward-proxy.conf",
-		"conf/examples/two-links.conf", "conf/examples/demo.conf",          "conf/examples/oscore.conf"
-	};
+	static const char *const files[] = { "conf/coap-guard.conf",
+					     "conf/examples/reverse-proxy.conf",
+					     "conf/examples/forward-proxy.conf",
+					     "conf/examples/two-links.conf",
+					     "conf/examples/demo.conf",
+					     "conf/examples/oscore.conf",
+					     "conf/examples/sleepy-sensor.conf" };
 	char file[256];
 
 	(void)state;

@@ -50,7 +50,7 @@ static void comes_back_clean(void **state)
 	assert_true(dgram_pool_init(&p, 1));
 	d = dgram_take(&p);
 	memset(&d->to, 0xff, sizeof d->to);
-	d->since = d->flow = 1;
+	d->flow = 1;
 	d->round = d->owner = 2;
 	d->len = DGRAM_MAX;
 	d->lane = 3;
@@ -60,7 +60,7 @@ static void comes_back_clean(void **state)
 	dgram_give(&p, d);
 	assert_ptr_equal(dgram_take(&p), d);
 	assert_memory_equal(&d->to, &nowhere, sizeof nowhere);
-	assert_true(d->since == 0 && d->flow == 0 && d->round == 0 && d->len == 0 && d->lane == 0);
+	assert_true(d->flow == 0 && d->round == 0 && d->len == 0 && d->lane == 0);
 	assert_false(d->queued);
 	assert_true(d->owner == DGRAM_UNOWNED);
 	assert_true(list_empty(&d->link));

@@ -10,6 +10,7 @@ static const struct siphash_key key = { 1, 2 }, other = { 1, 3 };
 static void test_endpoints(void **state)
 {
 	struct addr a, b;
+	uint64_t half[2];
 
 	(void)state;
 	addr_parse(&a, "[2001:db8::1]:5683", 0);
@@ -21,6 +22,12 @@ static void test_endpoints(void **state)
 	b = a;
 	b.scope = 3;
 	assert_true(identity_endpoint(&key, &a) != identity_endpoint(&key, &b));
+	b = a;
+	for (b.carrier = ADDR_DTLS; b.carrier <= ADDR_TLS; b.carrier++)
+		assert_true(identity_endpoint(&key, &a) != identity_endpoint(&key, &b));
+	/* what is on disk of UDP endpoints stays good */
+	memcpy(half, a.ip, sizeof half);
+	assert_true(identity_endpoint(&key, &a) == siphash_brief(&key, half[0], half[1], 5683));
 	b = a;
 	b.ip[15]++;
 	assert_true(identity_endpoint(&key, &a) != identity_endpoint(&key, &b));

@@ -19,7 +19,8 @@ enum who {
 	TRUSTED,   /* kid 2, accepted up to 100 */
 	DOUBTED,   /* kid 3, accepted up to 100, and somebody spoofs it */
 	ELSEWHERE, /* a stranger's address; used with the kids above */
-	MOVED      /* a proven address that is no relation's */
+	MOVED,     /* a proven address that is no relation's */
+	CONNECTED  /* a stranger by TCP */
 };
 
 enum echo { NO_ECHO, FRESH, STALE, FOREIGN };
@@ -42,7 +43,7 @@ static const char *const addresses[] = {
 	[ONCE] = "[2001:db8:3::1]:40003",      [SHOWN] = "[2001:db8:4::1]:40004",
 	[TENTATIVE] = "[2001:db8:5::1]:40005", [TRUSTED] = "[2001:db8:6::1]:40006",
 	[DOUBTED] = "[2001:db8:7::1]:40007",   [ELSEWHERE] = "[2001:db8:8::1]:40008",
-	[MOVED] = "[2001:db8:9::1]:40009",
+	[MOVED] = "[2001:db8:9::1]:40009",     [CONNECTED] = "[2001:db8:8::1]:40008/tcp",
 };
 
 static uint8_t kids[256];
@@ -202,6 +203,16 @@ static void test_rows(void **state)
 		ROW("moved, with Echo", ELSEWHERE, 2, 101, FRESH, FORWARD, MOVED, MOVED),
 		ROW("moved, one ping answered", ONCE, 2, 101, NO_ECHO, FORWARD, MOVED, MOVED),
 		ROW("an unknown kid at a relation's home", TRUSTED, 77, 5, NO_ECHO, FORWARD, UNKNOWN, UNKNOWN),
+		/* by TCP: a proof in each message, and no more than that */
+		ROW("connected", CONNECTED, -1, 0, NO_ECHO, FORWARD, REACHABLE, REACHABLE),
+		ROW("connected, with a stale Echo", CONNECTED, -1, 0, STALE, FORWARD, REACHABLE, REACHABLE),
+		ROW("connected, an unknown kid", CONNECTED, 77, 5, NO_ECHO, FORWARD, REACHABLE, REACHABLE),
+		ROW("moved to a connection", CONNECTED, 2, 101, NO_ECHO, FORWARD, MOVED, MOVED),
+		ROW("connected, reused", CONNECTED, 2, 100, NO_ECHO, REJECT, SEQ_REUSED, UNKNOWN),
+		ROW("connected, far", CONNECTED, 2, 357, NO_ECHO, FORWARD, MOVED, MOVED),
+		ROW("connected, doubted", CONNECTED, 3, 101, NO_ECHO, FORWARD, MOVED, MOVED),
+		SPENT("connected: waits its turn", CONNECTED, -1, 0, NO_ECHO, QUEUE, REACHABLE, REACHABLE),
+		SPENT("connected, with a stale Echo: waits", CONNECTED, 9, 7, STALE, QUEUE, REACHABLE, REACHABLE),
 		/* doubted */
 		ROW("doubted, with Echo", DOUBTED, 3, 101, FRESH, FORWARD, DOUBTED, MOVED),
 		ROW("doubted, the next number", DOUBTED, 3, 101, NO_ECHO, FORWARD, DOUBTED, UNKNOWN),

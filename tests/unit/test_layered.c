@@ -90,7 +90,7 @@ static void test_unproven_observer(void **state)
 	bottle_stop(&b);
 }
 
-/* Renewed under the same token: the device sees one observation. */
+/* Renewed under the same token: the device sees one observation, and is not asked for what the client could be told. */
 static void test_renewed(void **state)
 {
 	struct bottle b = two(engine_roomy());
@@ -103,16 +103,21 @@ static void test_renewed(void **state)
 	engine_line(b.e, "lamp> NON 2.05 0001 #$o Observe=02 !1");
 	bottle_hear(&b, &t, "a", 1, "NON 2.05 * #20 Observe=* !1");
 	bottle_ask(&b, &t, "a", "0", "CON 0.01 0002 #20 Observe= Uri-Path:lamp");
-	ENGINE_PLAY(b.e, "lamp< CON 0.01 * #$o Observe=", "lamp> ACK 2.05 $ #$ Observe=03 !2");
-	bottle_hear(&b, &t, "a", 1, "ACK 2.05 0002 #20 Observe=* !2");
+	bottle_hear(&b, &t, "a", 1, "ACK 2.05 0002 #20 Observe=* !1");
 	assert_true(t.piv == BOTTLE_NO_PIV);
+	ENGINE_PLAY(b.e, "wait 59s", "quiet", "wait 2s", "lamp< CON 0.01 * #$o Observe=",
+		    "lamp> ACK 2.05 $ #$ Observe=03 !2");
+	bottle_hear(&b, &t, "a", 1, "CON 2.05 * #20 Observe=* !2");
+	engine_line(b.e, "a> ACK 0.00 %s #", t.mid);
 	engine_line(b.e, "lamp> NON 2.05 0002 #$o Observe=04 !3");
 	bottle_hear(&b, &t, "a", 1, "NON 2.05 * #20 Observe=* !3");
-	assert_int_equal(t.piv, 1);
-	assert_int_equal(b.e->proxy->exchanges.count, 1);
+	assert_int_equal(t.piv, 2);
+	assert_int_equal(b.e->proxy->exchanges.count, 2); /* the client's, and the one it follows */
+	assert_int_equal(b.e->proxy->exchanges.observing[0], 1);
 	/* a RST says that nobody listens any more */
 	engine_line(b.e, "a> RST 0.00 %s #", t.mid);
 	ENGINE_PLAY(b.e, "lamp> NON 2.05 0003 #$o Observe=05 !4", "lamp< RST 0.00 0003 #", "quiet");
+	assert_int_equal(b.e->proxy->exchanges.count, 0);
 	bottle_stop(&b);
 }
 
@@ -132,7 +137,7 @@ static void test_not_his(void **state)
 		    "lamp< CON 0.01 * #* Observe=01", "lamp> ACK 2.05 $ #$ !plain", "a< ACK 2.05 0e02 #20 !plain",
 		    "a> CON 0.01 0e03 #20 Observe= Uri-Path:lamp",
 		    "lamp< CON 0.01 * #*x Observe=", "lamp> ACK 2.05 $ #$ Observe=01 !plain",
-		    "a< ACK 2.05 0e03 #20 Observe=01 !plain");
+		    "a< ACK 2.05 0e03 #20 Observe=* !plain");
 	bottle_ask(&b, &other, "a", "1", "CON 0.01 0e04 #20 Observe=01 Uri-Path:lamp");
 	ENGINE_PLAY(b.e, "lamp< CON 0.01 * #*y Observe=01", "lamp> ACK 2.05 $ #$ !other");
 	bottle_hear(&b, &other, "a", 1, "ACK 2.05 0e04 #20 !other");
@@ -142,7 +147,7 @@ static void test_not_his(void **state)
 	engine_line(b.e, "lamp> NON 2.05 0001 #$o Observe=02 !1");
 	bottle_hear(&b, &t, "a", 1, "NON 2.05 * #20 Observe=* !1");
 	engine_line(b.e, "lamp> NON 2.05 0002 #$x Observe=02 !plain");
-	engine_line(b.e, "a< NON 2.05 * #20 Observe=02 !plain");
+	engine_line(b.e, "a< NON 2.05 * #20 Observe=* !plain");
 	bottle_stop(&b);
 }
 

@@ -51,15 +51,16 @@ static struct dgram *dress(unsigned i, enum lane lane, uint64_t flow, uint16_t l
 	assert_true(i < POOL && !d->queued);
 	d->lane = (uint8_t)lane;
 	d->flow = flow;
+	d->device = 0;
 	d->len = len;
 	d->owner = i;
 	return d;
 }
 
-static bool push(struct linksched *q, struct dgram *d, tstamp now)
+static bool push(struct linksched *q, struct dgram *d)
 {
 	struct dgram *dropped = NULL;
-	bool queued = linksched_push(q, d, now, &dropped);
+	bool queued = linksched_push(q, d, &dropped);
 
 	assert_null(dropped);
 	return queued;
@@ -80,6 +81,12 @@ static unsigned pop_when_due(struct linksched *q, tstamp *now)
 	return d->owner;
 }
 
+/* What a datagram of this length, of a flow and device that nobody else is, would wait. */
+static uint64_t wait_of(const struct linksched *q, enum lane lane, uint16_t len, tstamp now)
+{
+	return linksched_estimate(q, dress(POOL - 1, lane, POOL, len), now);
+}
+
 static void test_empty(void **state)
 {
 	struct linksched *q = linksched_create(&usual);
@@ -87,9 +94,8 @@ static void test_empty(void **state)
 
 	(void)state;
 	assert_null(linksched_pop(q, START));
-	assert_null(linksched_overdue(q, 0, TSTAMP_NEVER));
 	assert_int_equal(linksched_next(q, START), TSTAMP_NEVER);
-	assert_int_equal(linksched_estimate(q, LANE_UNKNOWN, 100, START), 0);
+	assert_int_equal(wait_of(q, LANE_UNKNOWN, 100, START), 0);
 	linksched_view(q, START, &v);
 	assert_int_equal(v.fill_permille, 1000);
 	linksched_free(q);
@@ -105,7 +111,7 @@ static void test_bucket(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 8; i++)
-		assert_true(push(q, dress(i, LANE_TRUSTED, i, 100), now));
+		assert_true(push(q, dress(i, LANE_TRUSTED, i, 100)));
 	for (unsigned i = 0; i < 6; i++)
 		assert_ptr_equal(linksched_pop(q, now), &pool[i]);
 	assert_null(linksched_pop(q, now));
@@ -128,9 +134,9 @@ static void test_oversize(void **state)
 	tstamp now = START;
 
 	(void)state;
-	push(q, dress(0, LANE_TRUSTED, 1, 100), now);
-	push(q, dress(1, LANE_TRUSTED, 1, 1280), now);
-	push(q, dress(2, LANE_TRUSTED, 1, 100), now);
+	push(q, dress(0, LANE_TRUSTED, 1, 100));
+	push(q, dress(1, LANE_TRUSTED, 1, 1280));
+	push(q, dress(2, LANE_TRUSTED, 1, 100));
 	assert_int_equal(pop_when_due(q, &now), 0);
 	assert_int_equal(now, START);
 	assert_int_equal(pop_when_due(q, &now), 1);
@@ -148,10 +154,10 @@ static void test_no_rate(void **state)
 	(void)state;
 	cfg.rate.count = 0;
 	q = linksched_create(&cfg);
-	push(q, dress(0, LANE_CONTROL, 1, 4), START);
+	push(q, dress(0, LANE_CONTROL, 1, 4));
 	assert_null(linksched_pop(q, START));
 	assert_int_equal(linksched_next(q, START), TSTAMP_NEVER);
-	assert_int_equal(linksched_estimate(q, LANE_CONTROL, 4, START), TSTAMP_NEVER);
+	assert_int_equal(wait_of(q, LANE_CONTROL, 4, START), TSTAMP_NEVER);
 	linksched_retune(q, &usual);
 	assert_ptr_equal(linksched_pop(q, START), &pool[0]); /* nothing queued was lost */
 	linksched_free(q);
@@ -167,7 +173,7 @@ static void test_lanes_in_order(void **state)
 	cfg.burst = 100000;
 	q = linksched_create(&cfg);
 	for (unsigned i = 0; i < LANE_COUNT; i++)
-		push(q, dress(i, (enum lane)(LANE_COUNT - 1 - i), 1, 10), START);
+		push(q, dress(i, (enum lane)(LANE_COUNT - 1 - i), 1, 10));
 	for (unsigned i = 0; i < LANE_COUNT; i++)
 		assert_ptr_equal(linksched_pop(q, START), &pool[LANE_COUNT - 1 - i]);
 	linksched_free(q);
@@ -205,13 +211,13 @@ static void test_shares(void **state)
 		q = linksched_create(&cfg);
 		for (unsigned c = 0; c < 3; c++)
 			for (unsigned k = 0; rows[i].wants[c] && k < 4; k++)
-				push(q, dress(4 * c + k, lanes[c], k, 52), now);
+				push(q, dress(4 * c + k, lanes[c], k, 52));
 		for (unsigned n = 0; n < 2000; n++) {
 			unsigned left = pop_when_due(q, &now), c = left / 4;
 
 			bytes[c] += 100;
 			all += 100;
-			push(q, dress(left, lanes[c], left % 4, 52), now);
+			push(q, dress(left, lanes[c], left % 4, 52));
 		}
 		for (unsigned c = 0; c < 3; c++)
 			if (bytes[c] * 1000 / all < rows[i].least[c] || bytes[c] * 1000 / all > rows[i].most[c])
@@ -231,13 +237,13 @@ static void test_loans_are_gifts(void **state)
 
 	(void)state;
 	for (unsigned n = 0; n < 100; n++) {
-		push(q, dress(0, LANE_UNKNOWN, 1, 52), now);
+		push(q, dress(0, LANE_UNKNOWN, 1, 52));
 		assert_int_equal(pop_when_due(q, &now), 0);
 	}
 	now += 100 * 20 * BYTE; /* in which its share, a twentieth, earns one datagram */
 	for (unsigned i = 1; i <= 20; i++)
-		push(q, dress(i, LANE_TRUSTED, i, 52), now);
-	push(q, dress(0, LANE_UNKNOWN, 1, 52), now);
+		push(q, dress(i, LANE_TRUSTED, i, 52));
+	push(q, dress(0, LANE_UNKNOWN, 1, 52));
 	for (unsigned i = 0; i < 20; i++)
 		if (pop_when_due(q, &now) == 0)
 			break;
@@ -255,11 +261,11 @@ static void test_fair_between_flows(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 20; i++)
-		push(q, dress(i, LANE_REACHABLE, 666, 52), now);
+		push(q, dress(i, LANE_REACHABLE, 666, 52));
 	assert_int_equal(pop_when_due(q, &now), expected[0]);
-	push(q, dress(20, LANE_REACHABLE, 1, 52), now);
-	push(q, dress(21, LANE_REACHABLE, 2, 52), now);
-	push(q, dress(22, LANE_REACHABLE, 2, 52), now);
+	push(q, dress(20, LANE_REACHABLE, 1, 52));
+	push(q, dress(21, LANE_REACHABLE, 2, 52));
+	push(q, dress(22, LANE_REACHABLE, 2, 52));
 	for (unsigned i = 1; i < sizeof expected / sizeof *expected; i++)
 		assert_int_equal(pop_when_due(q, &now), expected[i]);
 	linksched_free(q);
@@ -274,18 +280,70 @@ static void test_fair_to_a_backlog(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 20; i++)
-		push(q, dress(i, LANE_TRUSTED, 1, 52), now);
-	push(q, dress(20, LANE_TRUSTED, 2, 52), now);
+		push(q, dress(i, LANE_TRUSTED, 1, 52));
+	push(q, dress(20, LANE_TRUSTED, 2, 52));
 	for (unsigned n = 0; n < 30; n++) {
 		unsigned left = pop_when_due(q, &now);
 
 		if (left == 20)
-			push(q, dress(20, LANE_TRUSTED, 2, 52), now);
+			push(q, dress(20, LANE_TRUSTED, 2, 52));
 		else
 			backlog_left++;
 	}
 	assert_in_range(backlog_left, 14, 16);
 	linksched_free(q);
+}
+
+static struct dgram *for_device(uint8_t device, struct dgram *d)
+{
+	d->device = device;
+	return d;
+}
+
+/* A hundred clients of one device, then one of another, and one of a third: they take turns, whoever has more clients. */
+static void test_fair_between_devices(void **state)
+{
+	static const unsigned expected[] = { 0, 100, 103, 1, 101, 104, 2, 102, 105, 3, 4, 5 };
+	struct linksched_config cfg = usual;
+	struct linksched *q;
+	tstamp now = START;
+
+	(void)state;
+	cfg.queue_length = 128;
+	q = linksched_create(&cfg);
+	for (unsigned i = 0; i < 100; i++)
+		push(q, dress(i, LANE_TRUSTED, i, 52));
+	for (unsigned i = 100; i < 103; i++)
+		push(q, for_device(7, dress(i, LANE_TRUSTED, 50, 52)));
+	for (unsigned i = 103; i < 106; i++)
+		push(q, for_device(63, dress(i, LANE_TRUSTED, i, 52)));
+	for (unsigned i = 0; i < sizeof expected / sizeof *expected; i++)
+		assert_int_equal(pop_when_due(q, &now), expected[i]);
+	linksched_free(q);
+}
+
+/* One datagram at a time, again and again, against a backlog: every second turn, to one or two devices. */
+static void test_devices_take_turns(void **state)
+{
+	(void)state;
+	for (uint8_t device = 0; device < 2; device++) {
+		struct linksched *q = linksched_create(&usual);
+		unsigned mine = 0;
+		tstamp now = START;
+
+		memset(pool, 0, POOL * sizeof *pool);
+		for (unsigned i = 0; i < 30; i++)
+			push(q, dress(i, LANE_UNKNOWN, device ? i : 1, 52));
+		push(q, for_device(device, dress(30, LANE_UNKNOWN, 99, 52)));
+		for (unsigned n = 0; n < 40; n++) {
+			if (pop_when_due(q, &now) != 30)
+				continue;
+			mine++;
+			push(q, for_device(device, dress(30, LANE_UNKNOWN, 99, 52)));
+		}
+		assert_in_range(mine, 19, 21);
+		linksched_free(q);
+	}
 }
 
 /* As after four thousand million datagrams, the wrap at every place of the pattern. */
@@ -296,14 +354,14 @@ static void test_rounds_wrap(void **state)
 		struct linksched *q = linksched_create(&usual);
 		tstamp now = START;
 
-		push(q, dress(0, LANE_TRUSTED, 1, 52), now);
+		push(q, dress(0, LANE_TRUSTED, 1, 52));
 		pool[0].round = UINT32_MAX - before;
 		assert_int_equal(pop_when_due(q, &now), 0);
 		for (unsigned i = 0; i < 4; i++) {
-			push(q, dress(0, LANE_TRUSTED, 1, 52), now);
-			push(q, dress(1, LANE_TRUSTED, 1, 52), now);
-			push(q, dress(2, LANE_TRUSTED, 1, 52), now);
-			push(q, dress(3, LANE_TRUSTED, 2, 52), now);
+			push(q, dress(0, LANE_TRUSTED, 1, 52));
+			push(q, dress(1, LANE_TRUSTED, 1, 52));
+			push(q, dress(2, LANE_TRUSTED, 1, 52));
+			push(q, dress(3, LANE_TRUSTED, 2, 52));
 			assert_int_equal(pop_when_due(q, &now), 0);
 			assert_int_equal(pop_when_due(q, &now), 3);
 			assert_int_equal(pop_when_due(q, &now), 1);
@@ -324,44 +382,125 @@ static void test_full_lane(void **state)
 	q = linksched_create(&cfg);
 	/* Flow 7 holds three, 8 two, 9 one. */
 	for (unsigned i = 0; i < 6; i++)
-		push(q, dress(i, LANE_UNKNOWN, i < 3 ? 7 : i < 5 ? 8 : 9, 52), START);
-	assert_false(linksched_push(q, dress(6, LANE_UNKNOWN, 7, 52), START, &dropped));
+		push(q, dress(i, LANE_UNKNOWN, i < 3 ? 7 : i < 5 ? 8 : 9, 52));
+	assert_false(linksched_push(q, dress(6, LANE_UNKNOWN, 7, 52), &dropped));
 	assert_null(dropped);
 	assert_false(pool[6].queued);
-	assert_false(linksched_push(q, dress(6, LANE_UNKNOWN, 8, 52), START, &dropped));
-	assert_true(linksched_push(q, dress(6, LANE_UNKNOWN, 10, 52), START, &dropped));
+	assert_false(linksched_push(q, dress(6, LANE_UNKNOWN, 8, 52), &dropped));
+	assert_true(linksched_push(q, dress(6, LANE_UNKNOWN, 10, 52), &dropped));
 	assert_ptr_equal(dropped, &pool[2]); /* the last of the greediest */
 	assert_false(dropped->queued);
 	/* Now 7 and 8 hold two, 9 and 10 one: a second one of 9 would be no less greedy. */
-	assert_false(linksched_push(q, dress(7, LANE_UNKNOWN, 9, 52), START, &dropped));
+	assert_false(linksched_push(q, dress(7, LANE_UNKNOWN, 9, 52), &dropped));
 	assert_null(dropped);
-	assert_true(linksched_push(q, dress(7, LANE_UNKNOWN, 11, 52), START, &dropped));
+	assert_true(linksched_push(q, dress(7, LANE_UNKNOWN, 11, 52), &dropped));
 	assert_ptr_equal(dropped, &pool[1]);
 	/* Another lane has its own places. */
-	assert_true(push(q, dress(8, LANE_REACHABLE, 7, 52), START));
+	assert_true(push(q, dress(8, LANE_REACHABLE, 7, 52)));
 	linksched_free(q);
 }
 
-static void test_remove_and_overdue(void **state)
+/* Room is made by the device that holds most, and there by the flow that does; then by one's own device. */
+static void test_full_lane_of_devices(void **state)
+{
+	static const struct {
+		uint8_t device;
+		uint64_t flow;
+		int dropped; /* -1: no room */
+	} rows[] = {
+		{ 1, 9, 4 },  /* device 0 holds six, flow 7 of it three: its last */
+		{ 1, 9, 1 },  /* now 7, 8 and 5 hold two, two and one: the last of the first such flow */
+		{ 1, 9, 3 },  /* 4 to 2 */
+		{ 1, 9, -1 }, /* 3 to 3 */
+		{ 1, 3, 8 },  /* but 9 holds three there, and 3 none */
+		{ 0, 7, -1 }, /* 3 to 3 */
+	};
+	struct linksched_config cfg = usual;
+	struct linksched *q;
+
+	(void)state;
+	cfg.queue_length = 6;
+	q = linksched_create(&cfg);
+	for (unsigned i = 0; i < 6; i++)
+		push(q, dress(i, LANE_UNKNOWN, (uint64_t[]){ 7, 7, 8, 8, 7, 5 }[i], 52));
+	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct dgram *dropped = NULL,
+			     *d = for_device(rows[i].device, dress(6 + i, LANE_UNKNOWN, rows[i].flow, 52));
+
+		if (linksched_push(q, d, &dropped) != (rows[i].dropped >= 0))
+			fail_msg("row %u", i);
+		if (rows[i].dropped >= 0 && dropped != &pool[rows[i].dropped])
+			fail_msg("row %u: %d went", i, dropped ? (int)dropped->owner : -1);
+	}
+	linksched_free(q);
+}
+
+/* What a datagram weighs when it leaves. */
+static void test_frames(void **state)
+{
+	static const struct {
+		uint32_t overhead, frame_size, frame_overhead;
+		uint16_t len;
+		uint8_t growth;
+		uint64_t bytes;
+	} rows[] = {
+		{ 48, 0, 0, 100, 0, 148 },
+		{ 48, 0, 29, 100, 0, 148 },
+		{ 27, 104, 29, 60, 0, 116 },
+		{ 27, 104, 29, 77, 0, 133 },
+		{ 27, 104, 29, 78, 0, 163 },
+		{ 27, 104, 29, 60, 18, 163 },
+		{ 27, 104, 29, 200, 0, 314 },
+		{ 27, 104, 29, 4, 0, 60 },
+		{ 0, 1, 1, 4, 0, 8 },
+		{ 27, 104, 29, 1280, 0, 1684 },
+		{ 256, 1, 256, 1280, 0, 1536 * 257 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct linksched_config cfg = usual;
+		struct linksched_view v;
+		struct linksched *q;
+		uint64_t both = 2 * rows[i].bytes, burst = cfg.burst;
+
+		cfg.overhead = rows[i].overhead;
+		cfg.frame_size = rows[i].frame_size;
+		cfg.frame_overhead = rows[i].frame_overhead;
+		q = linksched_create(&cfg);
+		for (unsigned k = 0; k < 2; k++) {
+			dress(k, LANE_TRUSTED, 1, rows[i].len)->growth = rows[i].growth;
+			push(q, &pool[k]);
+		}
+		assert_ptr_equal(linksched_pop(q, START), &pool[0]);
+		linksched_view(q, START, &v);
+		if (v.sent_bytes[LANE_TRUSTED] != rows[i].bytes)
+			fail_msg("row %zu: %u bytes", i, (unsigned)v.sent_bytes[LANE_TRUSTED]);
+		/* and that is what the link is charged with */
+		if (rows[i].bytes > burst)
+			burst = rows[i].bytes;
+		assert_int_equal(linksched_next(q, START), START + (both > burst ? (both - burst) * BYTE : 0));
+		linksched_remove(q, &pool[1]);
+		linksched_free(q);
+	}
+}
+
+static void test_remove(void **state)
 {
 	struct linksched *q = linksched_create(&usual);
 	struct linksched_view v;
 
 	(void)state;
-	push(q, dress(0, LANE_UNKNOWN, 1, 52), START);
-	push(q, dress(1, LANE_TRUSTED, 1, 52), START + 1);
-	push(q, dress(2, LANE_UNKNOWN, 2, 52), START + 2);
+	push(q, dress(0, LANE_UNKNOWN, 1, 52));
+	push(q, dress(1, LANE_TRUSTED, 1, 52));
 	linksched_remove(q, &pool[0]);
 	linksched_remove(q, &pool[0]); /* harmless */
 	linksched_view(q, START, &v);
-	assert_int_equal(v.queued[LANE_UNKNOWN], 1);
+	assert_int_equal(v.queued[LANE_UNKNOWN], 0);
 	assert_int_equal(v.queued[LANE_TRUSTED], 1);
-	assert_null(linksched_overdue(q, 10, START + 11));
-	assert_ptr_equal(linksched_overdue(q, 10, START + 12), &pool[1]);
-	assert_null(linksched_overdue(q, 10, START + 12));
-	assert_ptr_equal(linksched_overdue(q, 10, START + 13), &pool[2]);
+	linksched_remove(q, &pool[1]);
 	assert_int_equal(linksched_next(q, START), TSTAMP_NEVER);
-	assert_int_equal(linksched_estimate(q, LANE_UNKNOWN, 52, START), 0);
+	assert_int_equal(wait_of(q, LANE_UNKNOWN, 52, START), 0);
 	linksched_free(q);
 }
 
@@ -373,7 +512,7 @@ static void test_withdraw(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 4; i++) {
 		dress(i, i < 2 ? LANE_CONTROL : LANE_UNKNOWN, i, 52)->to.remote = i % 2 ? here : there;
-		assert_true(push(q, &pool[i], START));
+		assert_true(push(q, &pool[i]));
 	}
 	assert_ptr_equal(linksched_withdraw(q, &here), &pool[1]);
 	assert_ptr_equal(linksched_withdraw(q, &here), &pool[3]);
@@ -394,7 +533,7 @@ static void test_retune(void **state)
 	cfg.rate = (struct rate){ 1, TSTAMP_S };
 	q = linksched_create(&cfg);
 	for (unsigned i = 0; i < 20; i++)
-		push(q, dress(i, LANE_TRUSTED, 1, 52), now);
+		push(q, dress(i, LANE_TRUSTED, 1, 52));
 	while (linksched_pop(q, now))
 		;
 	assert_int_equal(linksched_next(q, now), now + 76 * TSTAMP_S);
@@ -405,6 +544,25 @@ static void test_retune(void **state)
 	assert_true(settled <= now + (DGRAM_MAX + 48) * BYTE);
 	assert_int_equal(pop_when_due(q, &now), 10);
 	assert_int_equal(now, settled);
+	linksched_free(q);
+}
+
+/* What is queued weighs what it weighs when it leaves, not when it came. */
+static void test_retune_weight(void **state)
+{
+	struct linksched_config heavy = usual;
+	struct linksched *q = linksched_create(&usual);
+
+	(void)state;
+	heavy.overhead = 100;
+	for (unsigned i = 0; i < 10; i++)
+		push(q, dress(i, LANE_TRUSTED, 1, 100));
+	assert_int_equal(wait_of(q, LANE_MOVED, 100, START), (11 * 148 - 1024) * BYTE);
+	linksched_retune(q, &heavy);
+	assert_int_equal(wait_of(q, LANE_MOVED, 100, START), (11 * 200 - 1024) * BYTE);
+	for (unsigned i = 0; i < 10; i++)
+		linksched_remove(q, &pool[i]);
+	assert_int_equal(wait_of(q, LANE_MOVED, 100, START), 0);
 	linksched_free(q);
 }
 
@@ -420,17 +578,61 @@ static void test_estimate(void **state)
 		uint64_t estimate;
 
 		for (unsigned k = 0; k < 20; k++)
-			push(q, dress(k, lanes[i], 1, 100), now);
+			push(q, dress(k, lanes[i], 1, 100));
 		while (linksched_pop(q, now))
 			;
-		estimate = linksched_estimate(q, lanes[i], 100, now);
-		push(q, dress(20, lanes[i], 1, 100), now);
+		estimate = linksched_estimate(q, dress(20, lanes[i], 1, 100), now);
+		push(q, &pool[20]);
 		while (pop_when_due(q, &now) != 20)
 			;
 		assert_int_equal(now - START, estimate);
 		assert_int_equal(estimate, (21 * 148 - 1024) * BYTE);
 		linksched_free(q);
 	}
+}
+
+/* Random crowds of flows and devices in one lane: the last to come waits as long as it was told, to within a datagram. */
+static void test_estimate_takes_turns(void **state)
+{
+	uint64_t seed = 7959, early = 0, late = 0, told = 0;
+
+	(void)state;
+	for (unsigned round = 0; round < 300; round++) {
+		struct linksched_config cfg = usual;
+		struct linksched *q;
+		unsigned n = 1 + (unsigned)(next_random(&seed) % 31), devices = 1 + (unsigned)(next_random(&seed) % 4);
+		tstamp now = START;
+		uint64_t estimate = 0;
+
+		cfg.frame_size = round % 2 ? 104 : 0;
+		cfg.frame_overhead = 29;
+		memset(pool, 0, POOL * sizeof *pool);
+		q = linksched_create(&cfg);
+		for (unsigned i = 0; i <= n; i++) {
+			uint64_t x = next_random(&seed);
+			struct dgram *d = for_device((uint8_t)(x % devices), dress(i, LANE_TRUSTED, x >> 8 & 3,
+										   (uint16_t)(10 + (x >> 16) % 200)));
+
+			if (i == n / 2) /* some have had a turn */
+				for (unsigned k = 0; k < n / 4; k++)
+					pop_when_due(q, &now);
+			if (i == n)
+				estimate = linksched_estimate(q, d, now);
+			push(q, d);
+		}
+		estimate += now;
+		while (pop_when_due(q, &now) != n)
+			;
+		if (now > estimate + 210 * BYTE)
+			fail_msg("round %u: %u ms late", round, (unsigned)((now - estimate) / TSTAMP_MS));
+		if (now > estimate)
+			late += now - estimate;
+		else
+			early += estimate - now;
+		told += estimate - START;
+		linksched_free(q);
+	}
+	assert_true(late * 1000 < told && early * 10 < told);
 }
 
 /* A crowd of trusted traffic ahead: strangers still have their share. */
@@ -445,15 +647,15 @@ static void test_estimate_has_its_share(void **state)
 	cfg.share[2] = 45;
 	q = linksched_create(&cfg);
 	for (unsigned i = 0; i < 32; i++)
-		push(q, dress(i, LANE_TRUSTED, i, 200), START);
-	trusted = linksched_estimate(q, LANE_TRUSTED, 100, START);
-	unknown = linksched_estimate(q, LANE_UNKNOWN, 100, START);
+		push(q, dress(i, LANE_TRUSTED, i, 200));
+	trusted = wait_of(q, LANE_TRUSTED, 100, START);
+	unknown = wait_of(q, LANE_UNKNOWN, 100, START);
 	assert_int_equal(trusted, (32 * 248 + 148 - 1024) * BYTE);
 	assert_int_equal(unknown, 0);
 	for (unsigned i = 0; i < 4; i++)
 		assert_non_null(linksched_pop(q, START));
 	/* 32 bytes are left of the burst: its share does not help it past the link's own bucket. */
-	assert_int_equal(linksched_estimate(q, LANE_UNKNOWN, 100, START), (148 - 32) * BYTE);
+	assert_int_equal(wait_of(q, LANE_UNKNOWN, 100, START), (148 - 32) * BYTE);
 	linksched_free(q);
 }
 
@@ -502,7 +704,7 @@ static void note_left(struct naive *m, const struct linksched_config *cfg, const
 		m->left[m->n_left++] = (struct record){ now, (uint64_t)d->len + cfg->overhead };
 }
 
-static void push_random(struct linksched *q, struct naive *m, uint64_t *seed, tstamp now)
+static void push_random(struct linksched *q, struct naive *m, uint64_t *seed)
 {
 	unsigned i = (unsigned)(next_random(seed) % POOL);
 	uint64_t x = next_random(seed);
@@ -512,7 +714,7 @@ static void push_random(struct linksched *q, struct naive *m, uint64_t *seed, ts
 	if (m->queued[i])
 		return;
 	dress(i, (enum lane)(next_random(seed) % LANE_COUNT), next_random(seed) % 5, len);
-	if (!linksched_push(q, &pool[i], now, &dropped)) {
+	if (!linksched_push(q, &pool[i], &dropped)) {
 		assert_null(dropped);
 		return;
 	}
@@ -526,17 +728,10 @@ static void push_random(struct linksched *q, struct naive *m, uint64_t *seed, ts
 	}
 }
 
-static void take_out_random(struct linksched *q, struct naive *m, uint64_t *seed, tstamp now)
+static void take_out_random(struct linksched *q, struct naive *m, uint64_t *seed)
 {
 	unsigned i = (unsigned)(next_random(seed) % POOL);
-	struct dgram *d = linksched_overdue(q, 20 * TSTAMP_S, now);
 
-	if (d) {
-		m->queued[d->owner] = false;
-		m->count--;
-	}
-	for (unsigned k = 0; k < POOL && d; k++)
-		assert_true(!m->queued[k] || pool[k].since >= d->since);
 	m->count -= m->queued[i];
 	m->queued[i] = false;
 	linksched_remove(q, &pool[i]);
@@ -570,9 +765,9 @@ static void test_every_window(void **state)
 		/* Busy and quiet times, so that bursts are saved up and spent. */
 		now += next_random(&seed) % ((i / 1000 % 3 == 0 ? 2000 : 100) * TSTAMP_MS);
 		if (next_random(&seed) % 4 > 0)
-			push_random(q, m, &seed, now);
+			push_random(q, m, &seed);
 		else
-			take_out_random(q, m, &seed, now);
+			take_out_random(q, m, &seed);
 		while ((d = linksched_pop(q, now)))
 			note_left(m, &usual, d, now);
 		if (m->count > 0)
@@ -599,12 +794,18 @@ int main(void)
 		TEST(test_loans_are_gifts),
 		TEST(test_fair_between_flows),
 		TEST(test_fair_to_a_backlog),
+		TEST(test_fair_between_devices),
+		TEST(test_devices_take_turns),
 		TEST(test_rounds_wrap),
 		TEST(test_full_lane),
-		TEST(test_remove_and_overdue),
+		TEST(test_full_lane_of_devices),
+		TEST(test_frames),
+		TEST(test_remove),
 		TEST(test_withdraw),
 		TEST(test_retune),
+		TEST(test_retune_weight),
 		TEST(test_estimate),
+		TEST(test_estimate_takes_turns),
 		TEST(test_estimate_has_its_share),
 		TEST(test_every_window),
 	};

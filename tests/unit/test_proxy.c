@@ -196,7 +196,7 @@ static void test_reconfigure(void **state)
 		    "b> CON 0.01 0001 #01 Uri-Path:house Uri-Path:door", "door< CON 0.01 * #*",
 		    "d> CON 0.01 0001 #01 Observe= Uri-Path:house Uri-Path:door",
 		    "door< CON 0.01 * #* Observe=", "door> ACK 2.05 $ #$ Observe=01 !x",
-		    "d< ACK 2.05 0001 #01 Observe=01 !x");
+		    "d< ACK 2.05 0001 #01 Observe=* !x");
 	c.policy.servers[1].present = false;
 	proxy_reconfigure(e->proxy, &c, e->now);
 	e->cfg = c;

@@ -129,7 +129,7 @@ static void test_held_last_word(void **state)
 
 	(void)state;
 	ENGINE_PLAY(e, "x> CON 0.01 0001 #01 " REG, "lamp< CON 0.01 * #*t Observe= Uri-Path:t",
-		    "lamp> ACK 2.05 $ #$t Observe=01 !1", "x< ACK 2.05 0001 #01 Observe=01 !1",
+		    "lamp> ACK 2.05 $ #$t Observe=01 !1", "x< ACK 2.05 0001 #01 Observe=* !1",
 		    "lamp> NON 2.05 7001 #$t Observe=02 !" LONG, "lamp> NON 2.05 7002 #$t Observe=03 !" LONG,
 		    "lamp> NON 2.05 7003 #$t Observe=04 !" LONG, "lamp> NON 2.05 7004 #$t Observe=05 65002= !" LONG);
 	engine_wait(e, 200 * TSTAMP_S);

@@ -69,7 +69,7 @@ static void test_reverse(void **state)
 		{ "NON Uri-Path:nowhere", NULL, "4.04" },
 		/* blocks and the like pass through untouched */
 		{ "Uri-Path:lamp Block2=06 Block1=0e Size2= Size1=1000 Request-Tag=01 !x", "lamp",
-		  "Block2=06 Block1=0e Size2= Size1=1000 Request-Tag=01 !x" },
+		  "Block2=06 Block1=0e Size2= Size1=1000 Request-Tag=01 Request-Tag=* !x" },
 		{ "If-Match=01 ETag=02 If-None-Match= Uri-Path:lamp Content-Format=2a Accept=32 !x", "lamp",
 		  "If-Match=01 ETag=02 If-None-Match= Content-Format=2a Accept=32 !x" },
 	};
@@ -636,6 +636,33 @@ static void test_non_lifetime(void **state)
 	engine_stop(e);
 }
 
+/* What is not judged is told all the same. */
+static void expect_told(const struct engine *e, const char *lane, const char *action, const char *reason)
+{
+	assert_string_equal(e->lane, lane);
+	assert_string_equal(e->action, action);
+	assert_string_equal(e->reason, reason);
+}
+
+static void test_shared_is_told(void **state)
+{
+	struct proxy_config c = engine_roomy();
+	struct engine *e;
+
+	(void)state;
+	c.cache_size = 4096;
+	e = engine_start(&c);
+	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 * #* Uri-Path:t");
+	expect_told(e, "unknown", "forward", "unknown");
+	ENGINE_PLAY(e, "b> CON 0.01 0001 #01 " GET, "quiet lamp");
+	expect_told(e, "-", "share", "joined");
+	ENGINE_PLAY(e, "lamp> ACK 2.05 $ #$ !1", "a< ACK 2.05 0001 #01 !1", "b< ACK 2.05 0001 #01 !1",
+		    "d> CON 0.01 0001 #01 " GET, "d< ACK 2.05 0001 #01 !1");
+	expect_told(e, "-", "share", "cached");
+	assert_int_equal(e->verdicts, 3);
+	engine_stop(e);
+}
+
 /* dry-run: as if open, also for what is admitted: past the link's bucket. */
 static void test_dry_run(void **state)
 {
@@ -675,6 +702,7 @@ int main(void)
 		cmocka_unit_test(test_nstart_lanes),
 		cmocka_unit_test(test_handshakes_cost),
 		cmocka_unit_test(test_non_lifetime),
+		cmocka_unit_test(test_shared_is_told),
 		cmocka_unit_test(test_dry_run),
 	};
 

@@ -309,21 +309,22 @@ static void test_observe(void **state)
 
 	(void)state;
 	ENGINE_PLAY(e, "a> CON 0.01 0001 #c0ffee " REGISTER, "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
-		    "lamp> ACK 2.05 $ #$t Observe=09 !20", "a< ACK 2.05 0001 #c0ffee Observe=09 !20", "prove a",
+		    "lamp> ACK 2.05 $ #$t Observe=09 !20", "a< ACK 2.05 0001 #c0ffee Observe=* !20", "prove a",
 		    /* NON and CON notifications; ours keep the kind, with our Message IDs */
-		    "lamp> NON 2.05 7001 #$t Observe=0a !21", "a< NON 2.05 * #c0ffee Observe=0a !21", "prove a",
+		    "lamp> NON 2.05 7001 #$t Observe=0a !21", "a< NON 2.05 * #c0ffee Observe=* !21", "prove a",
 		    "lamp> CON 2.05 7002 #$t Observe=0b !22", "lamp< ACK 0.00 7002 #",
-		    "a< CON 2.05 * #c0ffee Observe=0b !22", "a> ACK 0.00 $ #", "wait 55s", "quiet",
+		    "a< CON 2.05 * #c0ffee Observe=* !22", "a> ACK 0.00 $ #", "wait 55s", "quiet",
 		    /* a CON notification the client does not acknowledge is repeated, with the same
 		   bytes */
 		    "lamp> CON 2.05 7003 #$t Observe=0c !23", "lamp< ACK 0.00 7003 #",
-		    "a< CON 2.05 *m #c0ffee Observe=0c !23", "wait 3s", "a< CON 2.05 $m #c0ffee Observe=0c !23",
-		    "a> ACK 0.00 $m #", "wait 90s", "prove a",
-		    /* renewal: the device sees the same token, and so the same observation (RFC 7641
-		   §3.1) */
-		    "a> CON 0.01 0002 #c0ffee " REGISTER, "lamp< CON 0.01 * #$t Observe= Uri-Path:temperature",
-		    "lamp> ACK 2.05 $ #$t Observe=0d !24", "a< ACK 2.05 0002 #c0ffee Observe=0d !24",
-		    "lamp> NON 2.05 7004 #$t Observe=0e !25", "a< NON 2.05 * #c0ffee Observe=0e !25",
+		    "a< CON 2.05 *m #c0ffee Observe=* !23", "wait 3s", "a< CON 2.05 $m #c0ffee Observe=* !23",
+		    "a> ACK 0.00 $m #", "wait 56s", "quiet", "wait 1s",
+		    "lamp< CON 0.01 * #$t Observe= Uri-Path:temperature", "lamp> ACK 2.05 $ #$t Observe=0d !24",
+		    "a< NON 2.05 * #c0ffee Observe=* !24", "wait 26s", "prove a",
+		    /* renewal: what the device was asked for anew when it had grown old is what the client hears; the
+		   device sees the same token, and so the same observation (RFC 7641 §3.1) */
+		    "a> CON 0.01 0002 #c0ffee " REGISTER, "a< ACK 2.05 0002 #c0ffee Observe=* Max-Age=20 !24",
+		    "lamp> NON 2.05 7004 #$t Observe=0e !25", "a< NON 2.05 * #c0ffee Observe=* !25",
 		    /* deregistration goes up under the same token; then it is over */
 		    "a> CON 0.01 0003 #c0ffee " DEREGISTER, "lamp< CON 0.01 * #$t Observe=01 Uri-Path:temperature",
 		    "lamp> ACK 2.05 $ #$t !26", "a< ACK 2.05 0003 #c0ffee !26",
@@ -342,17 +343,17 @@ static void test_observe_ends(void **state)
 	ENGINE_PLAY(e,
 		    /* the client answers a notification with RST: the next one is told so */
 		    "a> CON 0.01 0001 #01 " REGISTER, "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
-		    "lamp> ACK 2.05 $ #$t Observe=01 !1", "a< ACK 2.05 0001 #01 Observe=01 !1", "prove a",
-		    "lamp> NON 2.05 7001 #$t Observe=02 !2", "a< NON 2.05 * #01 Observe=02 !2", "a> RST 0.00 $ #",
+		    "lamp> ACK 2.05 $ #$t Observe=01 !1", "a< ACK 2.05 0001 #01 Observe=* !1", "prove a",
+		    "lamp> NON 2.05 7001 #$t Observe=02 !2", "a< NON 2.05 * #01 Observe=* !2", "a> RST 0.00 $ #",
 		    "lamp> NON 2.05 7002 #$t Observe=03 !3", "lamp< RST 0.00 7002 #", "quiet",
 		    /* the client is gone: its CON is given up, and then the same */
 		    "a> CON 0.01 0002 #02 " REGISTER, "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
-		    "lamp> ACK 2.05 $ #$t Observe=01 !1", "a< ACK 2.05 0002 #02 Observe=01 !1",
+		    "lamp> ACK 2.05 $ #$t Observe=01 !1", "a< ACK 2.05 0002 #02 Observe=* !1",
 		    "lamp> CON 2.05 7003 #$t Observe=02 !2", "lamp< ACK 0.00 7003 #", "wait 100s", "flush",
 		    "lamp> CON 2.05 7004 #$t Observe=03 !3", "lamp< RST 0.00 7004 #", "quiet",
 		    /* an error code, or no Observe option, is the last word (RFC 7641 §3.2) */
 		    "a> CON 0.01 0003 #03 " REGISTER, "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
-		    "lamp> ACK 2.05 $ #$t Observe=01 !1", "a< ACK 2.05 0003 #03 Observe=01 !1", "prove a",
+		    "lamp> ACK 2.05 $ #$t Observe=01 !1", "a< ACK 2.05 0003 #03 Observe=* !1", "prove a",
 		    "lamp> NON 4.04 7005 #$t", "a< NON 4.04 * #03", "lamp> NON 2.05 7006 #$t Observe=02 !2",
 		    "lamp< RST 0.00 7006 #", "quiet",
 		    /* the device declines: no Observe in its answer */
@@ -361,7 +362,7 @@ static void test_observe_ends(void **state)
 		    "lamp< RST 0.00 7007 #", "quiet",
 		    /* an unsafe option in a notification: 5.02, and over */
 		    "a> CON 0.01 0005 #05 " REGISTER, "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
-		    "lamp> ACK 2.05 $ #$t Observe=01 !1", "a< ACK 2.05 0005 #05 Observe=01 !1",
+		    "lamp> ACK 2.05 $ #$t Observe=01 !1", "a< ACK 2.05 0005 #05 Observe=* !1",
 		    "lamp> NON 2.05 7008 #$t Observe=02 65002=00 !2", "a< NON 5.02 * #05",
 		    "lamp> NON 2.05 7009 #$t Observe=03 !3", "lamp< RST 0.00 7009 #", "quiet");
 	assert_int_equal(e->proxy->exchanges.count, 0);
@@ -379,7 +380,7 @@ static void test_observe_probes(void **state)
 
 	(void)state;
 	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " REGISTER, "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
-		    "lamp> ACK 2.05 $ #$t Observe=01 !1", "a< ACK 2.05 0001 #01 Observe=01 !1");
+		    "lamp> ACK 2.05 $ #$t Observe=01 !1", "a< ACK 2.05 0001 #01 Observe=* !1");
 	engine_prove(e, "a");
 	for (unsigned i = 1; i <= 24; i++) {
 		const struct engine_sent *s;
@@ -397,7 +398,7 @@ static void test_observe_probes(void **state)
 	engine_stop(e);
 }
 
-/* Several clients observe the same resource: each its own registration and token; observe-max is
+/* Several clients observe different things: each its own registration and token; observe-max is
  * per server. */
 static void test_observe_max(void **state)
 {
@@ -408,37 +409,95 @@ static void test_observe_max(void **state)
 	c.servers[0].observe_max = 2;
 	e = engine_start(&c);
 	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " REGISTER, "lamp< CON 0.01 * #*a Observe= Uri-Path:temperature",
-		    "lamp> ACK 2.05 $ #$a Observe=01 !1", "a< ACK 2.05 0001 #01 Observe=01 !1",
-		    "b> CON 0.01 0001 #01 " REGISTER, "lamp< CON 0.01 * #*b Observe= Uri-Path:temperature",
-		    "lamp> ACK 2.05 $ #$b Observe=01 !1", "b< ACK 2.05 0001 #01 Observe=01 !1", "prove a", "prove b",
-		    "lamp> NON 2.05 7001 #$b Observe=02 !b", "b< NON 2.05 * #01 Observe=02 !b",
-		    "lamp> NON 2.05 7002 #$a Observe=02 !a", "a< NON 2.05 * #01 Observe=02 !a", "quiet",
+		    "lamp> ACK 2.05 $ #$a Observe=01 !1", "a< ACK 2.05 0001 #01 Observe=* !1",
+		    "b> CON 0.01 0001 #01 " REGISTER " Uri-Query:u=F",
+		    "lamp< CON 0.01 * #*b Observe= Uri-Path:temperature Uri-Query:u=F",
+		    "lamp> ACK 2.05 $ #$b Observe=01 !1", "b< ACK 2.05 0001 #01 Observe=* !1", "prove a", "prove b",
+		    "lamp> NON 2.05 7001 #$b Observe=02 !b", "b< NON 2.05 * #01 Observe=* !b",
+		    "lamp> NON 2.05 7002 #$a Observe=02 !a", "a< NON 2.05 * #01 Observe=* !a", "quiet",
 		    /* the third is answered, but not observed */
-		    "d> CON 0.01 0001 #01 " REGISTER, "lamp< CON 0.01 * #* Uri-Path:temperature",
-		    "lamp> ACK 2.05 $ #$ !1", "d< ACK 2.05 0001 #01 !1",
-		    /* a renewal is no third */
-		    "a> CON 0.01 0002 #01 " REGISTER, "lamp< CON 0.01 * #$a Observe= Uri-Path:temperature",
-		    "lamp> ACK 2.05 $ #$a Observe=03 !1", "a< ACK 2.05 0002 #01 Observe=03 !1", "quiet");
+		    "d> CON 0.01 0001 #01 " REGISTER " Uri-Query:u=K",
+		    "lamp< CON 0.01 * #* Uri-Path:temperature Uri-Query:u=K", "lamp> ACK 2.05 $ #$ !1",
+		    "d< ACK 2.05 0001 #01 !1",
+		    /* who wants what another observes is no third, nor is a renewal */
+		    "d> CON 0.01 0002 #02 " REGISTER, "d< ACK 2.05 0002 #02 Observe=* !a",
+		    "a> CON 0.01 0002 #01 " REGISTER, "a< ACK 2.05 0002 #01 Observe=* !a", "quiet");
 	assert_int_equal(e->proxy->exchanges.observing[0], 2);
+	/* what is opaque is never another's: it counts for itself, and its renewal does not */
+	ENGINE_PLAY(e, "b> CON 0.01 0002 #01 " DEREGISTER " Uri-Query:u=F",
+		    "lamp< CON 0.01 * #$b Observe=01 Uri-Path:temperature Uri-Query:u=F", "lamp> ACK 2.05 $ #$ !b",
+		    "b< ACK 2.05 0002 #01 !b", "b> CON 0.05 0003 #03 Observe= OSCORE=090105 Uri-Path:lamp !=00",
+		    "lamp< CON 0.05 * #*o Observe= OSCORE=090105 !=00", "lamp> ACK 2.05 $ #$ Observe=01 OSCORE= !=01",
+		    "b< ACK 2.05 0003 #03 Observe=01 OSCORE= !=01",
+		    "d> CON 0.05 0004 #04 Observe= OSCORE=090106 Uri-Path:lamp !=00",
+		    "lamp< CON 0.05 * #* OSCORE=090106 !=00", "lamp> ACK 2.05 $ #$ OSCORE= !=01",
+		    "d< ACK 2.05 0004 #04 OSCORE= !=01",
+		    "b> CON 0.05 0004 #03 Observe= OSCORE=090205 Uri-Path:lamp !=00",
+		    "lamp< CON 0.05 * #$o Observe= OSCORE=090205 !=00", "lamp> ACK 2.05 $ #$ Observe=02 OSCORE= !=02",
+		    "b< ACK 2.05 0004 #03 Observe=02 OSCORE= !=02", "quiet");
+	assert_int_equal(e->proxy->exchanges.observing[0], 2);
+	e->n_out = 0;
 	engine_stop(e);
 }
 
-/* The device went away: each observation ends after the 24 hours within which a CON is due, and an
- * hour. */
+/* The device went away: an observation that is not the guard's to renew ends after the 24 hours within which a CON is due, and
+ * an hour. */
 static void test_observe_device_lost(void **state)
 {
 	struct proxy_config c = engine_open();
 	struct engine *e = engine_start(&c);
 
 	(void)state;
-	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " REGISTER, "lamp< CON 0.01 * #*a Observe= Uri-Path:temperature",
-		    "lamp> ACK 2.05 $ #$a Observe=01 !1", "a< ACK 2.05 0001 #01 Observe=01 !1", "wait 24h");
+	ENGINE_PLAY(e, "prove a", "a> CON 0.05 0001 #01 Observe= OSCORE=090105 Uri-Path:lamp !=00",
+		    "lamp< CON 0.05 * #*a Observe= OSCORE=090105 !=00", "lamp> ACK 2.05 $ #$a Observe=01 OSCORE= !=01",
+		    "a< ACK 2.05 0001 #01 Observe=01 OSCORE= !=01", "wait 24h");
 	assert_int_equal(e->proxy->exchanges.observing[0], 1);
-	ENGINE_PLAY(e, "lamp> NON 2.05 7001 #$a Observe=02 !2", "a< CON 2.05 * #01 Observe=02 !2", "a> ACK 0.00 $ #",
-		    "wait 24h");
+	ENGINE_PLAY(e, "lamp> NON 2.05 7001 #$a Observe=02 OSCORE=0101 !=02",
+		    "a< CON 2.05 * #01 Observe=02 OSCORE=0101 !=02", "a> ACK 0.00 $ #", "wait 24h");
 	assert_int_equal(e->proxy->exchanges.observing[0], 1);
-	ENGINE_PLAY(e, "wait 2h", "lamp> NON 2.05 7002 #$a Observe=03 !3", "lamp< RST 0.00 7002 #", "quiet");
+	ENGINE_PLAY(e, "wait 2h", "lamp> NON 2.05 7002 #$a Observe=03 OSCORE=0102 !=03", "lamp< RST 0.00 7002 #",
+		    "quiet");
 	assert_int_equal(e->proxy->exchanges.observing[0], 0);
+	engine_stop(e);
+}
+
+/* One that the guard renews ends when the device does not answer that, and its client hears of it (RFC 7641 §5). */
+static void test_observe_device_silent(void **state)
+{
+	struct proxy_config c = engine_open();
+	struct engine *e = engine_start(&c);
+
+	(void)state;
+	ENGINE_PLAY(e, "prove a", "a> CON 0.01 0001 #01 " REGISTER,
+		    "lamp< CON 0.01 * #*a Observe= Uri-Path:temperature",
+		    "lamp> ACK 2.05 $ #$a Observe=01 Max-Age=0a !1", "a< ACK 2.05 0001 #01 Observe=* Max-Age=0a !1",
+		    "wait 9s", "quiet", "wait 1s", "lamp< CON 0.01 *m #$a Observe= Uri-Path:temperature", "wait 92s");
+	for (unsigned i = 0; i < 4; i++)
+		engine_line(e, "lamp< CON 0.01 $m #$a Observe= Uri-Path:temperature");
+	ENGINE_PLAY(e, "quiet", "wait 2s", "a< NON 5.04 * #01", "quiet");
+	assert_int_equal(e->proxy->exchanges.count, 0);
+	engine_stop(e);
+}
+
+/* Nobody who is known to be there follows it: it ends soon after its Max-Age, and no link pays for it. */
+static void test_observe_lapses(void **state)
+{
+	struct proxy_config c = engine_open();
+	struct engine *e = engine_start(&c);
+
+	(void)state;
+	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " REGISTER, "lamp< CON 0.01 * #*a Observe= Uri-Path:temperature",
+		    "lamp> ACK 2.05 $ #$a Observe=01 !1", "a< ACK 2.05 0001 #01 Observe=* !1", "wait 59s");
+	assert_int_equal(e->proxy->exchanges.observing[0], 1);
+	ENGINE_PLAY(e, "wait 1s", "a< CON 2.05 *m #01 Observe=* Max-Age= !1", "quiet", "wait 31s", "quiet lamp",
+		    "lamp> NON 2.05 7002 #$a Observe=03 !3", "lamp< RST 0.00 7002 #", "flush");
+	assert_int_equal(e->proxy->exchanges.count, 0);
+	/* who acknowledges that is there, and it is renewed */
+	ENGINE_PLAY(e, "a> CON 0.01 0002 #02 " REGISTER, "lamp< CON 0.01 * #*a Observe= Uri-Path:temperature",
+		    "lamp> ACK 2.05 $ #$a Observe=01 !1", "a< ACK 2.05 0002 #02 Observe=* !1", "wait 1min",
+		    "a< CON 2.05 *m #02 Observe=* Max-Age= !1", "a> ACK 0.00 $m #", "wait 31s",
+		    "lamp< CON 0.01 * #$a Observe= Uri-Path:temperature", "lamp> ACK 2.05 $ #$a Observe=02 !2",
+		    "a< * 2.05 * #02 Observe=* !2", "flush");
 	engine_stop(e);
 }
 
@@ -451,7 +510,7 @@ static void test_observe_unproven(void **state)
 
 	(void)state;
 	ENGINE_PLAY(e, "x> CON 0.01 0001 #01 " REGISTER, "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
-		    "lamp> ACK 2.05 $ #$t Observe=01 !1", "x< ACK 2.05 0001 #01 Observe=01 !1");
+		    "lamp> ACK 2.05 $ #$t Observe=01 !1", "x< ACK 2.05 0001 #01 Observe=* !1");
 	for (unsigned i = 0; i < 200; i++) {
 		engine_line(e, "lamp> NON 2.05 %04x #$t Observe=%02x !n", 0x7000 + i, i + 2);
 		engine_line(e, "wait 1s");
@@ -487,16 +546,17 @@ static void test_observe_proven_later(void **state)
 
 	(void)state;
 	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " REGISTER, "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
-		    "lamp> ACK 2.05 $ #$t Observe=01 !1", "a< ACK 2.05 0001 #01 Observe=01 !1",
-		    "lamp> NON 2.05 7001 #$t Observe=02 !2", "a< CON 2.05 * #01 Observe=02 !2", "a> ACK 0.00 $ #",
-		    "lamp> NON 2.05 7002 #$t Observe=03 !" LONG, "a< NON 2.05 * #01 Observe=03 !" LONG,
-		    "lamp> NON 2.05 7003 #$t Observe=04 !" LONG, "a< NON 2.05 * #01 Observe=04 !" LONG, "quiet",
+		    "lamp> ACK 2.05 $ #$t Observe=01 !1", "a< ACK 2.05 0001 #01 Observe=* !1",
+		    "lamp> NON 2.05 7001 #$t Observe=02 !2", "a< CON 2.05 * #01 Observe=* !2", "a> ACK 0.00 $ #",
+		    "lamp> NON 2.05 7002 #$t Observe=03 !" LONG, "a< NON 2.05 * #01 Observe=* !" LONG,
+		    "lamp> NON 2.05 7003 #$t Observe=04 !" LONG, "a< NON 2.05 * #01 Observe=* !" LONG, "quiet",
 
-		    "b> CON 0.01 0001 #01 " REGISTER, "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
-		    "lamp> ACK 2.05 $ #$t Observe=01 !1", "b< ACK 2.05 0001 #01 Observe=01 !1",
+		    "b> CON 0.01 0001 #01 " REGISTER " Uri-Query:b",
+		    "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature Uri-Query:b",
+		    "lamp> ACK 2.05 $ #$t Observe=01 !1", "b< ACK 2.05 0001 #01 Observe=* !1",
 		    "lamp> NON 2.05 7004 #$t Observe=02 !" LONG LONG, "b< CON 0.00 *p #", "quiet",
 		    "lamp> NON 2.05 7005 #$t Observe=03 !" LONG LONG "x", "flush", "b> RST 0.00 $p #",
-		    "b< CON 2.05 * #01 Observe=03 !" LONG LONG "x", "b> ACK 0.00 $ #", "wait 1s", "b< CON 0.00 * #",
+		    "b< CON 2.05 * #01 Observe=* !" LONG LONG "x", "b> ACK 0.00 $ #", "wait 1s", "b< CON 0.00 * #",
 		    "quiet");
 	engine_stop(e);
 }
@@ -512,8 +572,8 @@ static void test_vanished(void **state)
 		struct engine *e = engine_start(&c);
 
 		ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " REGISTER, "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
-			    "lamp> ACK 2.05 $ #$t Observe=01 !1", "a< ACK 2.05 0001 #01 Observe=01 !1",
-			    "lamp> NON 2.05 7001 #$t Observe=02 !2", "a< CON 2.05 * #01 Observe=02 !2",
+			    "lamp> ACK 2.05 $ #$t Observe=01 !1", "a< ACK 2.05 0001 #01 Observe=* !1",
+			    "lamp> NON 2.05 7001 #$t Observe=02 !2", "a< CON 2.05 * #01 Observe=* !2",
 			    "a> ACK 0.00 $ #");
 		for (unsigned i = 0; i < 30; i++) {
 			engine_line(e, "lamp> %s 2.05 %04x #$t Observe=%02x !x", types[t], 0x7100 + i, i + 3);
@@ -535,11 +595,11 @@ static void test_news_meanwhile(void **state)
 	(void)state;
 	ENGINE_PLAY(e, "prove a", "a> CON 0.01 0001 #01 " REGISTER,
 		    "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature", "lamp> ACK 2.05 $ #$t Observe=01 !1",
-		    "a< ACK 2.05 0001 #01 Observe=01 !1", "lamp> CON 2.05 7001 #$t Observe=02 !2",
-		    "lamp< ACK 0.00 7001 #", "a< CON 2.05 *m #01 Observe=02 !2",
-		    "lamp> CON 2.05 7002 #$t Observe=03 !3", "lamp< ACK 0.00 7002 #", "a< NON 2.05 * #01 Observe=03 !3",
-		    "a> ACK 0.00 $m #", "wait 100s", "quiet", "lamp> CON 2.05 7003 #$t Observe=04 !4",
-		    "lamp< ACK 0.00 7003 #", "a< CON 2.05 * #01 Observe=04 !4", "a> RST 0.00 $ #", "quiet");
+		    "a< ACK 2.05 0001 #01 Observe=* !1", "lamp> CON 2.05 7001 #$t Observe=02 !2",
+		    "lamp< ACK 0.00 7001 #", "a< CON 2.05 *m #01 Observe=* !2", "lamp> CON 2.05 7002 #$t Observe=03 !3",
+		    "lamp< ACK 0.00 7002 #", "a< NON 2.05 * #01 Observe=* !3", "a> ACK 0.00 $m #", "wait 59s", "quiet",
+		    "lamp> CON 2.05 7003 #$t Observe=04 !4", "lamp< ACK 0.00 7003 #", "a< CON 2.05 * #01 Observe=* !4",
+		    "a> RST 0.00 $ #", "quiet");
 	assert_int_equal(e->proxy->exchanges.count, 0);
 	engine_stop(e);
 }
@@ -553,7 +613,7 @@ static void test_device_repeats(void **state)
 	(void)state;
 	ENGINE_PLAY(e, "prove a", "a> CON 0.01 0001 #01 " REGISTER,
 		    "lamp< CON 0.01 *m #*t Observe= Uri-Path:temperature", "lamp> ACK 2.05 $m #$t Observe=01 !1",
-		    "a< ACK 2.05 0001 #01 Observe=01 !1", "lamp> ACK 2.05 $m #$t Observe=01 !1", "quiet",
+		    "a< ACK 2.05 0001 #01 Observe=* !1", "lamp> ACK 2.05 $m #$t Observe=01 !1", "quiet",
 		    "b> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 * #*t Uri-Path:temperature",
 		    "lamp> CON 2.05 0001 #$t !1", "lamp< ACK 0.00 0001 #", "b< ACK 2.05 0001 #01 !1",
 		    "d> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 * #*t Uri-Path:temperature",
@@ -574,14 +634,13 @@ static void test_forged_observers(void **state)
 		sprintf(name, "s%u", i);
 		sprintf(address, "[2001:db8:bad:%x::1]:40000", i + 16);
 		engine_client(e, name, address);
-		engine_line(e, "%s> CON 0.01 0001 #01 " REGISTER, name);
-		engine_line(e, i < 8 ? "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature"
-				     : "lamp< CON 0.01 * #*t Uri-Path:temperature");
+		engine_line(e, "%s> CON 0.01 0001 #01 " REGISTER " Uri-Query:%u", name, i);
+		engine_line(e, "lamp< CON 0.01 * #*t%s Uri-Path:temperature Uri-Query:%u", i < 8 ? " Observe=" : "", i);
 		engine_line(e, i < 8 ? "lamp> ACK 2.05 $ #$t Observe=01 !1" : "lamp> ACK 2.05 $ #$t !1");
 	}
 	ENGINE_PLAY(e, "flush", "prove a", "a> CON 0.01 0001 #01 " REGISTER,
 		    "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature", "lamp> ACK 2.05 $ #$t Observe=01 !1",
-		    "a< ACK 2.05 0001 #01 Observe=01 !1", "quiet");
+		    "a< ACK 2.05 0001 #01 Observe=* !1", "quiet");
 	engine_stop(e);
 }
 
@@ -597,8 +656,8 @@ static void test_unproven_home(void **state)
 	for (unsigned i = 0; i < 6; i++) /* the engine would cry */
 		engine_line(e, "lamp> NON 2.05 %04x #$t Observe=%02x OSCORE= !" LONG LONG, 0x7000 + i, i + 2);
 	ENGINE_PLAY(e, "flush", "y> CON 0.01 0001 #01 " REGISTER, "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature",
-		    "lamp> ACK 2.05 $ #$t Observe=01 !1", "y< ACK 2.05 0001 #01 Observe=01 !1",
-		    "lamp> NON 2.05 7001 #$t Observe=02 !2", "y< CON 2.05 * #01 Observe=02 !2");
+		    "lamp> ACK 2.05 $ #$t Observe=01 !1", "y< ACK 2.05 0001 #01 Observe=* !1",
+		    "lamp> NON 2.05 7001 #$t Observe=02 !2", "y< CON 2.05 * #01 Observe=* !2");
 	for (unsigned i = 0; i < 65536; i++) {
 		const uint8_t ack[] = { 0x60, 0, (uint8_t)(i * 40503 >> 8), (uint8_t)(i * 40503) };
 
@@ -629,6 +688,8 @@ int main(void)
 		cmocka_unit_test(test_observe_probes),
 		cmocka_unit_test(test_observe_max),
 		cmocka_unit_test(test_observe_device_lost),
+		cmocka_unit_test(test_observe_device_silent),
+		cmocka_unit_test(test_observe_lapses),
 		cmocka_unit_test(test_observe_unproven),
 		cmocka_unit_test(test_observe_unproven_first),
 		cmocka_unit_test(test_observe_proven_later),

@@ -193,9 +193,9 @@ static void test_shipped(void **state)
 {
 	char *conf = read_all(TEST_ROOT "/conf/coap-guard.conf");
 	static const char *const heads[SECTION_COUNT] = {
-		"[guard]",          ";[listen outside]", ";[link default]", ";[server lamp]",
-		";[context phone]", "[throttle]",        "[allow-list]",    "[echo]",
-		"[sequence]",       "[state]",           "[control]",       "[metrics]",
+		"[guard]",    ";[listen outside]", ";[link default]", ";[server lamp]", ";[context phone]",
+		"[throttle]", "[allow-list]",      "[echo]",          "[sequence]",     "[cache]",
+		"[state]",    "[control]",         "[metrics]",
 	};
 
 	(void)state;
@@ -221,7 +221,6 @@ static void test_planned(void **state)
 	} rows[] = {
 		{ "egress", NULL, NULL, "`[egress]`" },
 		{ "listen", "side", NULL, "`[listen]` `side`" },
-		{ "link", "block-size", NULL, "`[link]` `block-size`" },
 		{ "throttle", "exempt", NULL, "`[throttle]` `exempt`" },
 	};
 	char *doc = read_all(TEST_ROOT "/docs/configuration.md");

@@ -172,6 +172,7 @@ struct families {
 	char last[64], seen[64][64];
 	unsigned n, samples;
 	double relations, forwarded;
+	char texts[512][160]; /* of all samples: name{labels} value */
 };
 
 /* Prometheus: a family's samples follow each other, and none comes twice. */
@@ -184,7 +185,8 @@ static void take_sample(void *arg, const char *name, const char *type, const cha
 	assert_true(strcmp(type, "counter") == 0 || strcmp(type, "gauge") == 0);
 	assert_true((strcmp(type, "counter") == 0) ==
 		    (strlen(name) > 6 && strcmp(name + strlen(name) - 6, "_total") == 0));
-	f->samples++;
+	assert_true(f->samples < 512);
+	snprintf(f->texts[f->samples++], sizeof f->texts[0], "%s{%s} %.0f", name, labels, value);
 	if (strcmp(name, f->last) != 0) {
 		for (unsigned i = 0; i < f->n; i++)
 			assert_string_not_equal(f->seen[i], name);
@@ -214,6 +216,129 @@ static void test_metrics(void **state)
 	engine_stop(e);
 }
 
+static void expect_sample(const struct families *f, const char *text)
+{
+	for (unsigned i = 0; i < f->samples; i++)
+		if (strcmp(f->texts[i], text) == 0)
+			return;
+	fail_msg("no sample %s", text);
+}
+
+/* a asks, b joins it, c is answered from what was kept; d and e observe, over one relation; later what is kept is validated for d. */
+static struct engine *sharing(void)
+{
+	struct proxy_config c = engine_roomy();
+	struct engine *e;
+
+	c.cache_size = 16384;
+	c.stale_if_silent = TSTAMP_HOUR;
+	c.policy.servers[0].plain = PLAIN_ALLOW;
+	e = engine_start(&c);
+	ENGINE_PLAY(e, "prove a", "prove b", "prove c", "prove d", "prove e", "flush", "a> CON 0.01 0011 #11 " GET,
+		    "lamp< CON 0.01 * #* Uri-Path:t", "b> CON 0.01 0011 #12 " GET,
+		    "lamp> ACK 2.05 $ #$ ETag=aa Max-Age=0a !21", "a< ACK 2.05 0011 #11 ETag=aa Max-Age=0a !21",
+		    "b< ACK 2.05 0011 #12 ETag=aa Max-Age=0a !21", "c> CON 0.01 0011 #13 " GET,
+		    "c< ACK 2.05 0011 #13 ETag=aa Max-Age=0a !21", "d> CON 0.01 0011 #14 Observe= " GET "o",
+		    "lamp< CON 0.01 * #* Observe= Uri-Path:to", "lamp> ACK 2.05 $ #$ Observe=01 !on",
+		    "d< ACK 2.05 0011 #14 Observe=* !on", "e> CON 0.01 0011 #15 Observe= " GET "o",
+		    "e< ACK 2.05 0011 #15 Observe=* !on", "wait 11s", "d> CON 0.01 0012 #16 " GET,
+		    "lamp< CON 0.01 * #* ETag=aa Uri-Path:t", "lamp> ACK 2.03 $ #$ ETag=aa Max-Age=05",
+		    "d< ACK 2.05 0012 #16 ETag=aa Max-Age=05 !21");
+	return e;
+}
+
+static void test_sharing(void **state)
+{
+	static const char *const samples[] = {
+		"coapguard_shared_requests_total{result=\"hit\"} 1",
+		"coapguard_shared_requests_total{result=\"validated\"} 1",
+		"coapguard_shared_requests_total{result=\"stale\"} 0",
+		"coapguard_shared_requests_total{result=\"joined\"} 2",
+		"coapguard_cache_size_bytes{} 16384",
+		"coapguard_cache_entries{} 2",
+		"coapguard_server_observations{server=\"lamp\"} 1",
+		"coapguard_server_observers{server=\"lamp\"} 2",
+		"coapguard_server_observers{server=\"door\"} 0",
+		"coapguard_server_silent{server=\"lamp\"} 0",
+		"coapguard_server_whole_messages{server=\"lamp\"} 0",
+	};
+	struct engine *e = sharing();
+	struct families f = { .n = 0 };
+	struct snapshot_metrics metrics = { take_sample, &f };
+	struct snapshot_sink sink;
+	struct table *t = fresh(&sink);
+
+	(void)state;
+	snapshot_sharing(e->proxy, &sink, e->now);
+	assert_int_equal(t->rows, 1);
+	for (unsigned i = 0; i < 10; i++) {
+		static const char *const row[][2] = { { "cache-bytes", "256" }, { "cache-size", "16384" },
+						      { "responses", "2" },     { "evicted", "0" },
+						      { "hit", "1" },           { "validated", "1" },
+						      { "stale", "0" },         { "joined", "2" },
+						      { "relations", "1" },     { "observers", "2" } };
+
+		assert_string_equal(cell(t, "256", row[i][0]), row[i][1]);
+	}
+	free(t);
+	snapshot_metrics(e->proxy, &metrics, e->now);
+	for (unsigned i = 0; i < sizeof samples / sizeof *samples; i++)
+		expect_sample(&f, samples[i]);
+	e->n_out = 0;
+	engine_stop(e);
+}
+
+/* What people are told of the lamp, and of the door that nobody asked for anything. */
+static void expect_device(struct engine *e, const char *lamp, const char *sample)
+{
+	struct families f = { .n = 0 };
+	struct snapshot_metrics metrics = { take_sample, &f };
+	struct snapshot_sink sink;
+	struct table *t = fresh(&sink);
+
+	snapshot_servers(e->proxy, &sink, e->now);
+	assert_string_equal(cell(t, "lamp", "device"), lamp);
+	assert_string_equal(cell(t, "door", "device"), "unheard");
+	free(t);
+	snapshot_metrics(e->proxy, &metrics, e->now);
+	expect_sample(&f, sample);
+}
+
+/* It sleeps, its last word is told for it, and it wakes. */
+static void test_silent_device(void **state)
+{
+	struct engine *e = sharing();
+
+	(void)state;
+	expect_device(e, "answers", "coapguard_server_silent{server=\"lamp\"} 0");
+	ENGINE_PLAY(e, "wait 20s", "prove a", "flush", "a> CON 0.01 0021 #21 " GET, "wait 110s", "a< ACK 0.00 0021 #",
+		    "a< CON 2.05 * #21 ETag=aa Max-Age= !21", "a> ACK 0.00 $ #", "flush");
+	expect_device(e, "silent", "coapguard_server_silent{server=\"lamp\"} 1");
+	expect_device(e, "silent", "coapguard_shared_requests_total{result=\"stale\"} 1");
+	ENGINE_PLAY(e, "lamp> CON 0.00 1234 #", "flush");
+	expect_device(e, "answers", "coapguard_server_silent{server=\"lamp\"} 0");
+	e->n_out = 0;
+	engine_stop(e);
+}
+
+/* It knows no blocks. */
+static void test_whole_messages(void **state)
+{
+	struct proxy_config c = engine_roomy();
+	struct engine *e;
+
+	(void)state;
+	c.links[0].block_size = 64;
+	e = engine_start(&c);
+	ENGINE_PLAY(e, "a> CON 0.01 0021 #21 " GET, "lamp< CON 0.01 * #* Uri-Path:t Block2=02 Request-Tag=*",
+		    "lamp> ACK 4.02 $ #$", "flush");
+	expect_device(e, "answers", "coapguard_server_whole_messages{server=\"lamp\"} 1");
+	ENGINE_PLAY(e, "wait 61min", "flush");
+	expect_device(e, "silent", "coapguard_server_whole_messages{server=\"lamp\"} 0");
+	e->n_out = 0;
+	engine_stop(e);
+}
+
 static void test_forget(void **state)
 {
 	struct engine *e = busy();
@@ -235,8 +360,10 @@ static void test_forget(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_tables),  cmocka_unit_test(test_counters), cmocka_unit_test(test_why),
-		cmocka_unit_test(test_metrics), cmocka_unit_test(test_forget),
+		cmocka_unit_test(test_tables),        cmocka_unit_test(test_counters),
+		cmocka_unit_test(test_why),           cmocka_unit_test(test_metrics),
+		cmocka_unit_test(test_forget),        cmocka_unit_test(test_sharing),
+		cmocka_unit_test(test_silent_device), cmocka_unit_test(test_whole_messages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

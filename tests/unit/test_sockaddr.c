@@ -98,13 +98,58 @@ static void test_no_multicast_source(void **state)
 	}
 }
 
+/* As the kernel tells it: the destination, and our own address that it came to. */
+static void test_for_many(void **state)
+{
+	static const struct {
+		const char *destination, *ours;
+		bool for_many;
+	} four[] = { { "192.0.2.1", "192.0.2.1", false },      { "127.0.0.9", "127.0.0.9", false },
+		     { "192.0.2.255", "192.0.2.1", true },     { "127.255.255.255", "127.0.0.1", true },
+		     { "255.255.255.255", "192.0.2.1", true }, { "224.0.1.187", "192.0.2.1", true } };
+	static const struct {
+		const char *destination;
+		bool for_many;
+	} six[] = { { "[2001:db8::1]:1", false },
+		    { "[ff02::fd]:1", true },
+		    { "[::ffff:224.0.1.187]:1", true },
+		    { "[::1]:1", false } };
+	_Alignas(struct cmsghdr) uint8_t control[SOCKADDR_CONTROL] = { 0 };
+	struct cmsghdr *c = (struct cmsghdr *)control;
+	struct msghdr m = { .msg_control = control };
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof four / sizeof *four; i++) {
+		struct addr to = address(four[i].destination), ours = address(four[i].ours);
+		struct in_pktinfo info = { 0 };
+
+		memcpy(&info.ipi_addr, to.ip + 12, 4);
+		memcpy(&info.ipi_spec_dst, ours.ip + 12, 4);
+		*c = (struct cmsghdr){ CMSG_LEN(sizeof info), IPPROTO_IP, IP_PKTINFO };
+		memcpy(CMSG_DATA(c), &info, sizeof info);
+		m.msg_controllen = CMSG_SPACE(sizeof info);
+		assert_int_equal(sockaddr_is_for_many(&m), four[i].for_many);
+	}
+	for (unsigned i = 0; i < sizeof six / sizeof *six; i++) {
+		struct addr to = address(six[i].destination);
+		struct in6_pktinfo info = { 0 };
+
+		memcpy(&info.ipi6_addr, to.ip, 16);
+		*c = (struct cmsghdr){ CMSG_LEN(sizeof info), IPPROTO_IPV6, IPV6_PKTINFO };
+		memcpy(CMSG_DATA(c), &info, sizeof info);
+		m.msg_controllen = CMSG_SPACE(sizeof info);
+		assert_int_equal(sockaddr_is_for_many(&m), six[i].for_many);
+	}
+	m.msg_controllen = 0;
+	assert_false(sockaddr_is_for_many(&m));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_there_and_back),
-		cmocka_unit_test(test_scope_only_of_link_local),
-		cmocka_unit_test(test_local_address),
-		cmocka_unit_test(test_no_multicast_source),
+		cmocka_unit_test(test_there_and_back), cmocka_unit_test(test_scope_only_of_link_local),
+		cmocka_unit_test(test_local_address),  cmocka_unit_test(test_no_multicast_source),
+		cmocka_unit_test(test_for_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

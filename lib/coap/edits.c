@@ -1,0 +1,78 @@
+#include "coap/edits.h"
+#include <assert.h>
+
+/* Behind those of the same number. */
+static struct edit *insert(struct edits *e, uint16_t number)
+{
+	unsigned at = e->n;
+
+	assert(e->n < EDITS_MAX);
+	for (; at > 0 && e->list[at - 1].number > number; at--)
+		e->list[at] = e->list[at - 1];
+	e->n++;
+	e->list[at] = (struct edit){ .number = number };
+	return &e->list[at];
+}
+
+void edits_drop(struct edits *e, uint16_t number)
+{
+	insert(e, number)->kind = EDIT_DROP;
+}
+
+static void note(struct edits *e, uint16_t number, int kind, struct bytes value)
+{
+	struct edit *edit = insert(e, number);
+
+	edit->kind = kind;
+	edit->value = value;
+}
+
+void edits_set(struct edits *e, uint16_t number, struct bytes value)
+{
+	note(e, number, EDIT_SET, value);
+}
+
+void edits_add(struct edits *e, uint16_t number, struct bytes value)
+{
+	note(e, number, EDIT_ADD, value);
+}
+
+void edits_set_uint(struct edits *e, uint16_t number, uint32_t value)
+{
+	struct edit *edit = insert(e, number);
+
+	edit->kind = EDIT_SET;
+	for (int shift = 24; shift >= 0; shift -= 8)
+		if (value >> shift)
+			edit->own[edit->own_len++] = (uint8_t)(value >> shift);
+}
+
+static void write_edit(const struct edit *edit, struct msgbuf *out)
+{
+	if (edit->kind != EDIT_DROP)
+		msgbuf_option(out, edit->number, edit->own_len ? bytes_of(edit->own, edit->own_len) : edit->value);
+}
+
+static bool is_copied(const struct edits *e, uint16_t number)
+{
+	for (unsigned i = 0; i < e->n; i++)
+		if (e->list[i].number == number && e->list[i].kind != EDIT_ADD)
+			return false;
+	return true;
+}
+
+void edits_write(const struct edits *e, const struct msg *m, struct msgbuf *out)
+{
+	struct msg_iter it = msg_options(m);
+	struct msg_option opt;
+	unsigned i = 0;
+
+	while (msg_next(&it, &opt)) {
+		for (; i < e->n && e->list[i].number < opt.number; i++)
+			write_edit(&e->list[i], out);
+		if (is_copied(e, opt.number))
+			msgbuf_option(out, opt.number, opt.value);
+	}
+	for (; i < e->n; i++)
+		write_edit(&e->list[i], out);
+}

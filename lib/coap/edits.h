@@ -1,0 +1,31 @@
+/* edits: the few options that change while all others of a message are copied. */
+#ifndef EDITS_H
+#define EDITS_H
+#include "coap/msgbuf.h"
+
+#define EDITS_MAX 12
+
+struct edit {
+	uint16_t number;
+	enum { EDIT_DROP, EDIT_SET, EDIT_ADD } kind;
+	struct bytes value; /* borrowed; of a number: in `own` */
+	uint8_t own[4], own_len;
+};
+
+/* In ascending order of numbers; at most EDITS_MAX, more are a mistake of the caller. */
+struct edits {
+	struct edit list[EDITS_MAX];
+	unsigned n;
+};
+
+/* None of that number is copied. */
+void edits_drop(struct edits *e, uint16_t number);
+/* This one instead of all that the message has. */
+void edits_set(struct edits *e, uint16_t number, struct bytes value);
+void edits_set_uint(struct edits *e, uint16_t number, uint32_t value);
+/* This one after those that the message has. */
+void edits_add(struct edits *e, uint16_t number, struct bytes value);
+
+/* The options of m, in order and edited. Not the payload. */
+void edits_write(const struct edits *e, const struct msg *m, struct msgbuf *out);
+#endif

@@ -1,0 +1,556 @@
+#include "proxy/share.h"
+#include "coap/option.h"
+#include "proxy/ending.h"
+#include "proxy/reply.h"
+#include "proxy/response.h"
+#include "proxy/upstream.h"
+
+#define RENEW_LEAST 5 /* s: more often no relation is renewed */
+#define RENEW_LATER (60 * TSTAMP_S)
+
+/* --- what is asked for ---------------------------------------------------------------------------------------------- */
+
+/* As the server will see it, one after the other. An option takes a byte on the wire, and four more here. */
+struct text {
+	uint8_t buf[5 * DGRAM_MAX + 16];
+	size_t len, uri;
+};
+
+static void put(struct text *t, const void *from, size_t n)
+{
+	if (n)
+		memcpy(t->buf + t->len, from, n);
+	t->len += n;
+}
+
+/* Not a part of the key: what only concerns this hop, or this client, or blocks of a whole (RFC 7252 §5.4.2, RFC 9175 §3.7). */
+static bool is_beside(uint16_t number)
+{
+	switch (number) {
+	case OPTION_ETAG:
+	case OPTION_OBSERVE:
+	case OPTION_ACCEPT: /* apart */
+	case OPTION_HOP_LIMIT:
+	case OPTION_BLOCK1:
+	case OPTION_BLOCK2:
+	case OPTION_REQUEST_TAG: return true;
+	default: return option_is_no_cache_key(number);
+	}
+}
+
+static bool is_uri(uint16_t number)
+{
+	switch (number) {
+	case OPTION_URI_HOST:
+	case OPTION_URI_PORT:
+	case OPTION_URI_PATH:
+	case OPTION_URI_PATH_ABBREV:
+	case OPTION_URI_QUERY:
+	case OPTION_PROXY_URI:
+	case OPTION_PROXY_SCHEME: return true;
+	default: return false;
+	}
+}
+
+static void put_options(struct text *t, const struct msg *m, bool of_uri)
+{
+	static const uint16_t end[2] = {
+		0, UINT16_MAX
+	}; /* no option is so long: a payload cannot look like more of them */
+	struct msg_iter it = msg_options(m);
+	struct msg_option opt;
+
+	while (msg_next(&it, &opt)) {
+		uint16_t head[2] = { opt.number, (uint16_t)opt.value.len };
+
+		if (is_uri(opt.number) != of_uri || is_beside(opt.number))
+			continue;
+		put(t, head, sizeof head);
+		put(t, opt.value.ptr, opt.value.len);
+	}
+	put(t, end, sizeof end);
+}
+
+/* Each layer of ours has its own clients: what one context is told is no other's business. */
+static uint8_t circle(const struct request *rq)
+{
+	return rq->layers.n ? (uint8_t)rq->layers.off[rq->layers.n - 1].context : PROXY_NO_CONTEXT;
+}
+
+static struct cache_key key_of(const struct proxy *p, const struct request *rq, const struct msg *forwarded)
+{
+	struct text t = { .len = 0 };
+	struct cache_key k = { .accept = rq->view.accept };
+	uint8_t head[2] = { rq->msg->code, circle(rq) };
+
+	put(&t, &rq->target.server, 1);
+	put_options(&t, forwarded, true);
+	k.uri = siphash(&p->share_keys[0], t.buf, t.len);
+	put(&t, head, sizeof head);
+	put_options(&t, forwarded, false);
+	if (rq->msg->code == MSG_FETCH) /* RFC 8132 §2.2 */
+		put(&t, rq->msg->payload.ptr, rq->msg->payload.len);
+	k.request = siphash(&p->share_keys[1], t.buf, t.len);
+	return k;
+}
+
+static bool is_plain(const struct request *rq)
+{
+	return !rq->view.oscore.ptr && !rq->view.edhoc && !rq->view.silent_ok;
+}
+
+/* Whoever may ask the device at all. */
+static bool is_admitted(const struct proxy *p, const struct request *rq)
+{
+	const struct policy_server *s = &p->cfg.policy.servers[rq->target.server];
+
+	return rq->layers.n > 0 ||
+	       (s->plain != PLAIN_DENY && s->mode != MODE_FULL && !p->cfg.servers[rq->target.server].require_layer);
+}
+
+static bool is_safe(const struct request *rq)
+{
+	return rq->msg->code == MSG_GET || rq->msg->code == MSG_FETCH;
+}
+
+void share_note(const struct proxy *p, struct request *rq)
+{
+	const struct target_edits e = { .drop_echo = true };
+	uint8_t buf[DGRAM_MAX];
+	struct msgbuf b;
+	struct msg m;
+
+	rq->keyed = false;
+	if (!is_plain(rq) || !is_admitted(p, rq) || !(p->cache || rq->view.observe || rq->view.deregister))
+		return;
+	if (is_safe(rq) && rq->view.has_block1) /* what it asks for is not in this block alone */
+		return;
+	msgbuf_begin(&b, buf, sizeof buf, MSG_CON, rq->msg->code, 0, bytes_of(NULL, 0));
+	target_rewrite(&rq->target, &rq->view, &e, &b);
+	if (msg_parse(&m, msgbuf_end(&b)) != MSG_OK)
+		return;
+	rq->key = key_of(p, rq, &m);
+	rq->keyed = true;
+}
+
+static bool may_share(const struct request *rq)
+{
+	return rq->keyed && is_safe(rq) && !rq->view.has_block1;
+}
+
+/* --- what is known -------------------------------------------------------------------------------------------------- */
+
+static bool has_etag(const struct request *rq, struct bytes etag)
+{
+	struct msg_iter it = msg_options(rq->msg);
+	struct msg_option opt;
+
+	while (etag.ptr && msg_next(&it, &opt))
+		if (opt.number == OPTION_ETAG && bytes_equal(opt.value, etag))
+			return true;
+	return false;
+}
+
+static struct bytes take(struct bytes from, uint8_t *to)
+{
+	if (from.len)
+		memcpy(to, from.ptr, from.len);
+	return bytes_of(from.ptr ? to : NULL, from.len);
+}
+
+/* Nothing of it is the cache's any more. */
+static struct cache_head take_head(const struct cache_head *h, struct share_hit *out)
+{
+	struct cache_head own = *h;
+
+	own.etag = take(h->etag, out->etag);
+	own.options = take(h->options, out->options);
+	return own;
+}
+
+/* The part of an entry that a client asks for. False: it is not here. */
+static bool load(const struct proxy *p, const struct cache_entry *e, const struct block *ask, struct share_hit *out)
+{
+	uint32_t offset = ask ? block_offset(*ask) : 0;
+	size_t size = ask ? block_size(ask->szx) : sizeof out->payload, n;
+
+	if (offset > 0 && offset >= e->len)
+		return false;
+	n = cache_read(p->cache, e->place, offset, out->payload, size);
+	out->what = (struct representation){
+		.head = take_head(&e->head, out),
+		.payload = bytes_of(out->payload, n),
+		.offset = offset,
+		.more = offset + n < e->len || !e->complete,
+	};
+	return !out->what.more || n == size || (!ask && n > 0);
+}
+
+static const struct block *asked_block(const struct request *rq)
+{
+	return rq->view.has_block2 ? &rq->view.block2 : NULL;
+}
+
+bool share_known(struct proxy *p, const struct request *rq, struct share_hit *out, tstamp now)
+{
+	struct cache_entry e;
+
+	if (!p->cache || !may_share(rq) || rq->view.observe || !cache_find(p->cache, &rq->key, now, &e))
+		return false;
+	if (e.max_age == 0 || !load(p, &e, asked_block(rq), out))
+		return false;
+	out->max_age = e.max_age;
+	out->confirmed = e.head.code == MSG_CONTENT && has_etag(rq, e.head.etag);
+	p->shared[SHARED_HIT]++;
+	return true;
+}
+
+struct bytes share_etag(struct proxy *p, const struct request *rq, tstamp now)
+{
+	struct cache_entry e;
+
+	if (!p->cache || !may_share(rq) || !cache_find(p->cache, &rq->key, now, &e) || e.head.code != MSG_CONTENT)
+		return bytes_of(NULL, 0);
+	return e.head.etag;
+}
+
+/* --- who follows whom ------------------------------------------------------------------------------------------------ */
+
+/* The first block comes for everybody; who wants a later one asks alone. */
+static bool wants_beginning(const struct request *rq)
+{
+	return !rq->view.has_block2 || rq->view.block2.num == 0;
+}
+
+static bool is_fresh(const struct exchange *subject, tstamp now)
+{
+	struct representation r;
+	uint8_t room[CACHE_OPTIONS];
+	struct msg m;
+
+	return subject->last && msg_parse(&m, dgram_bytes(subject->last)) == MSG_OK &&
+	       representation_read(&m, room, &r) && tstamp_since(subject->last_at, now) < r.head.max_age * TSTAMP_S;
+}
+
+/* Its answer is on its way, or was given and holds. */
+static bool serves(const struct exchange *subject, bool observe, tstamp now)
+{
+	if (observe)
+		return subject->observe && (subject->state != EXCHANGE_OBSERVING || is_fresh(subject, now));
+	return subject->state != EXCHANGE_OBSERVING;
+}
+
+struct exchange *share_subject(const struct proxy *p, const struct request *rq, tstamp now)
+{
+	if (!may_share(rq) || !wants_beginning(rq) || !(p->cache || rq->view.observe))
+		return NULL;
+	for (struct exchange *s = NULL; (s = exchange_by_key(&p->exchanges, &rq->key, s));)
+		if (serves(s, rq->view.observe, now))
+			return s;
+	return NULL;
+}
+
+bool share_wants_subject(struct proxy *p, const struct request *rq, tstamp now)
+{
+	if (!may_share(rq) || !wants_beginning(rq) || rq->view.deregister)
+		return false;
+	return rq->view.observe || (p->cache && (!rq->view.has_etag || share_etag(p, rq, now).ptr));
+}
+
+/* Who proved nothing costs nothing here but his place: of those there are few for him. */
+bool share_may_follow(const struct proxy *p, bool proven)
+{
+	return p->exchanges.followers < p->exchanges.capacity / (proven ? 2 : 8);
+}
+
+bool share_may_observe(const struct proxy *p, uint64_t flow)
+{
+	uint32_t each = 0;
+
+	for (const struct exchange *x = NULL; (x = exchange_of_flow(&p->exchanges, flow, x));)
+		each += !x->own && x->observe;
+	return each <= SHARE_OBSERVERS_EACH;
+}
+
+bool share_is_alone(const struct proxy *p, const struct exchange *x)
+{
+	const struct exchange *subject = exchange_by_ref(&p->exchanges, x->subject);
+
+	return subject->followers == exchange_ref(&p->exchanges, x) && x->next_follower == EXCHANGE_NONE;
+}
+
+/* --- telling --------------------------------------------------------------------------------------------------------- */
+
+/* One response, made for this follower. */
+static void tell(struct proxy *p, struct exchange *x, const struct representation *r, uint32_t max_age, bool observing,
+		 bool con, tstamp now)
+{
+	uint32_t observe = observing && x->observe ? p->observe_number : REPRESENTATION_UNOBSERVED;
+	const struct block *ask = x->pieces.has_ask2 ? &x->pieces.ask2 : NULL;
+	uint8_t buf[DGRAM_MAX];
+	struct msgbuf b;
+	struct msg m;
+
+	msgbuf_begin(&b, buf, sizeof buf, con ? MSG_CON : MSG_NON, r->head.code, 0, bytes_of(NULL, 0));
+	representation_write(r, ask, observe, max_age, &b);
+	if (msg_parse(&m, msgbuf_end(&b)) == MSG_OK)
+		response_deliver(p, x, &m, observing && x->observe, now);
+}
+
+static uint32_t next_observe(struct proxy *p)
+{
+	return p->observe_number = (p->observe_number + 1) & 0xffffff; /* 24 bits (RFC 7641 §4.4) */
+}
+
+/* Each one is told once; who leaves or closes meanwhile does so by himself only. */
+static void tell_all(struct proxy *p, uint32_t subject, const struct representation *r, bool observing, bool con,
+		     tstamp now)
+{
+	struct exchange *s = exchange_by_ref(&p->exchanges, subject);
+	uint32_t ref = s->followers, next;
+
+	next_observe(p);
+	for (; ref != EXCHANGE_NONE; ref = next) {
+		struct exchange *x = exchange_by_ref(&p->exchanges, ref);
+
+		next = x->next_follower;
+		tell(p, x, r, r->head.max_age, observing, con, now);
+	}
+}
+
+/* What the message says, with all that was gathered of it. */
+static bool read_answer(const struct exchange *x, const struct msg *m, uint8_t room[CACHE_OPTIONS],
+			struct representation *r)
+{
+	if (!representation_read(m, room, r))
+		return false;
+	if (x->pieces.gathered)
+		r->more = x->pieces.more;
+	return true;
+}
+
+/* Answers that say something of the resource, and not of this request (RFC 7252 §5.6, §5.9; RFC 8516; RFC 9175). */
+static bool is_cacheable(const struct msg *m)
+{
+	struct msg_option echo;
+
+	switch (m->code) {
+	case MSG_CONTENT: break;
+	case MSG_UNAUTHORIZED:
+	case MSG_BAD_OPTION:
+	case MSG_INCOMPLETE:
+	case MSG_TOO_LARGE:
+	case MSG_TOO_MANY_REQUESTS: return false;
+	default:
+		if (MSG_CLASS(m->code) == 2)
+			return false;
+	}
+	return !msg_find(m, OPTION_ECHO, &echo);
+}
+
+static void keep(struct proxy *p, struct exchange *x, const struct msg *m, const struct representation *r, tstamp now)
+{
+	if (p->cache && is_cacheable(m))
+		cache_put(p->cache, &x->key, &r->head, r->offset, r->payload, !r->more, now);
+}
+
+/* What was kept is still good: everybody is told the whole of it. False: it had to make room meanwhile. */
+static bool validate(struct proxy *p, const struct exchange *subject, const struct representation *said,
+		     struct share_hit *hit, tstamp now)
+{
+	struct cache_entry e;
+
+	if (!p->cache || !said->head.etag.ptr)
+		return false;
+	if (!cache_refresh(p->cache, &subject->key, said->head.etag, said->head.max_age, now) ||
+	    !cache_find(p->cache, &subject->key, now, &e) || !bytes_equal(e.head.etag, said->head.etag) ||
+	    !load(p, &e, NULL, hit))
+		return false;
+	hit->what.head.max_age = said->head.max_age;
+	p->shared[SHARED_VALIDATED]++;
+	return true;
+}
+
+/* So that who joins later knows it, too. */
+static void remember(struct proxy *p, struct exchange *subject, const struct representation *r, tstamp now)
+{
+	struct dgram *d = subject->last ? subject->last : dgram_take(&p->pool);
+	struct msgbuf b;
+
+	if (!d)
+		return;
+	msgbuf_begin(&b, d->buf, DGRAM_MAX, MSG_NON, r->head.code, 0, bytes_of(NULL, 0));
+	representation_keep(r, &b);
+	d->len = (uint16_t)msgbuf_end(&b).len;
+	subject->last = d;
+	subject->last_at = now;
+}
+
+/* A relation is renewed when what was told last has grown old (RFC 7641 §3.3.1). */
+static void await_next(struct proxy *p, struct exchange *subject, const struct representation *r, tstamp now)
+{
+	subject->asked = false;
+	exchange_set_state(&p->exchanges, subject, EXCHANGE_OBSERVING);
+	subject->device_at =
+		tstamp_add(now, r->head.max_age > RENEW_LEAST ? r->head.max_age * TSTAMP_S : RENEW_LEAST * TSTAMP_S);
+	exchange_arm(&p->exchanges, subject);
+}
+
+void share_tell(struct proxy *p, struct exchange *subject, const struct msg *m, bool observing, tstamp now)
+{
+	uint32_t self = exchange_ref(&p->exchanges, subject);
+	bool stays = observing && subject->observe && MSG_CLASS(m->code) == 2;
+	uint8_t room[CACHE_OPTIONS];
+	struct representation r;
+	struct share_hit hit;
+
+	if (!read_answer(subject, m, room, &r) || r.offset > 0 || /* it was asked for from the beginning */
+	    (m->code == MSG_VALID && !validate(p, subject, &r, &hit, now))) {
+		ending_failed(p, subject, MSG_BAD_GATEWAY, FAULT_UNFORWARDABLE, now);
+		return;
+	}
+	if (m->code == MSG_VALID)
+		r = hit.what;
+	if (stays) {
+		await_next(p, subject, &r, now);
+		remember(p, subject, &r, now);
+	}
+	keep(p, subject, m, &r, now);
+	tell_all(p, self, &r, stays, m->type == MSG_CON, now);
+	subject = exchange_by_ref(&p->exchanges, self);
+	if (subject &&
+	    (!stays || subject->followers == EXCHANGE_NONE)) /* who asked may have left before the answer came */
+		ending_drop(p, subject, OUTCOME_NEUTRAL, now);
+}
+
+void share_join(struct proxy *p, struct exchange *subject, struct exchange *follower, tstamp now)
+{
+	uint64_t age = (tstamp_since(subject->last_at, now) + TSTAMP_S - 1) / TSTAMP_S;
+	uint8_t room[CACHE_OPTIONS];
+	struct representation r;
+	struct msg m;
+
+	if (subject->state != EXCHANGE_OBSERVING || !subject->last)
+		return;
+	if (msg_parse(&m, dgram_bytes(subject->last)) == MSG_OK && read_answer(subject, &m, room, &r))
+		tell(p, follower, &r, r.head.max_age > age ? r.head.max_age - (uint32_t)age : 0, true, false, now);
+}
+
+static void make_old(struct proxy *p, const struct exchange *x, const struct msg *m)
+{
+	if (p->cache && (m->code == MSG_CREATED || m->code == MSG_DELETED || m->code == MSG_CHANGED))
+		cache_invalidate(p->cache, x->key.uri);
+}
+
+void share_keep(struct proxy *p, struct exchange *x, const struct msg *m, tstamp now)
+{
+	uint8_t room[CACHE_OPTIONS];
+	struct representation r;
+
+	if (x->method != MSG_GET && x->method != MSG_FETCH)
+		make_old(p, x, m);
+	else if (!p->cache || !read_answer(x, m, room, &r))
+		return;
+	else if (m->code == MSG_VALID && r.head.etag.ptr)
+		cache_refresh(p->cache, &x->key, r.head.etag, r.head.max_age, now);
+	else
+		keep(p, x, m, &r, now);
+}
+
+bool share_stale(struct proxy *p, struct exchange *x, tstamp now)
+{
+	struct share_hit hit;
+	struct cache_entry e;
+
+	if (!p->cache || !x->keyed || x->observe || !cache_find(p->cache, &x->key, now, &e))
+		return false;
+	if (e.outdated || e.head.code != MSG_CONTENT || e.age > e.head.max_age + p->cfg.stale_if_silent / TSTAMP_S)
+		return false;
+	if (!load(p, &e, x->pieces.has_ask2 ? &x->pieces.ask2 : NULL, &hit))
+		return false;
+	p->shared[SHARED_STALE]++;
+	tell(p, x, &hit.what, 0, false, false, now);
+	return true;
+}
+
+static bool is_worth_it(const struct proxy *p, const struct exchange *x, tstamp now)
+{
+	return x->observe && !exchange_is_held(x) &&
+	       (x->listening || x->layers.n || guard_reaches(p->guard, &x->client.remote, now));
+}
+
+static bool is_wanted(const struct proxy *p, const struct exchange *subject, tstamp now)
+{
+	const struct exchange *x;
+
+	for (uint32_t ref = subject->followers; ref != EXCHANGE_NONE; ref = x->next_follower) {
+		x = exchange_by_ref(&p->exchanges, ref);
+		if (is_worth_it(p, x, now))
+			return true;
+	}
+	return false;
+}
+
+static void lapse(struct proxy *p, struct exchange *subject, tstamp now)
+{
+	while (subject->followers != EXCHANGE_NONE) {
+		struct exchange *x = exchange_by_ref(&p->exchanges, subject->followers);
+
+		exchange_unfollow(&p->exchanges, x);
+		ending_drop(p, x, OUTCOME_NEUTRAL, now);
+	}
+	ending_drop(p, subject, OUTCOME_NEUTRAL, now);
+}
+
+/* They are told once more, as CON: who acknowledges is there, and clients that know no ping know that. */
+static void ask_followers(struct proxy *p, struct exchange *subject, tstamp now)
+{
+	uint32_t ref = subject->followers, next;
+	uint8_t room[CACHE_OPTIONS];
+	struct representation r;
+	struct msg m;
+
+	subject->asked = true;
+	subject->device_at = tstamp_add(now, RENEW_LEAST * TSTAMP_S);
+	exchange_arm(&p->exchanges, subject);
+	if (!subject->last || msg_parse(&m, dgram_bytes(subject->last)) != MSG_OK ||
+	    !read_answer(subject, &m, room, &r))
+		return;
+	next_observe(p);
+	for (; ref != EXCHANGE_NONE; ref = next) {
+		struct exchange *x = exchange_by_ref(&p->exchanges, ref);
+
+		next = x->next_follower;
+		if (x->observe && !exchange_is_held(x)) /* else it was asked already */
+			tell(p, x, &r, 0, true, true, now);
+	}
+}
+
+void share_renew(struct proxy *p, struct exchange *subject, tstamp now)
+{
+	bool wanted = is_wanted(p, subject, now);
+
+	if (!wanted && !subject->asked) {
+		ask_followers(p, subject, now);
+	} else if (!wanted) {
+		lapse(p, subject, now);
+	} else if (!guard_spend(p->guard, subject->server, subject->lane, now)) {
+		subject->device_at = tstamp_add(now, RENEW_LATER); /* what the device tells by itself still comes */
+		exchange_arm(&p->exchanges, subject);
+	} else if (!upstream_renew(p, subject, now)) {
+		ending_refused(p, subject, now);
+	}
+}
+
+void share_left(struct proxy *p, uint32_t subject, tstamp now)
+{
+	struct exchange *s = exchange_by_ref(&p->exchanges, subject);
+
+	if (!s || s->followers != EXCHANGE_NONE)
+		return;
+	if (s->state == EXCHANGE_SENT || s->state == EXCHANGE_ACKED || s->state == EXCHANGE_GATHERING)
+		return; /* the answer may be of use to the cache; who observed hears no more */
+	if (s->state == EXCHANGE_WAITING)
+		guard_withdraw(p->guard, subject);
+	ending_drop(p, s, OUTCOME_CANCELLED, now);
+}

@@ -1,0 +1,722 @@
+/* blockwise: messages larger than the link's blocks, through the engine: cut, put together, given up, and never mixed (RFC 7959). */
+#include "bottle.h"
+#include "msgtext.h"
+#include "coap/block.h"
+#include "coap/edits.h"
+#include "coap/msgbuf.h"
+#include "proxy/snapshot.h"
+#include "coap/option.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#define ROWS(a) (sizeof(a) / sizeof(a)[0])
+
+/* Blocks of 64 bytes, and of 16 in hex. */
+#define ONE   "one.456789012345678901234567890123456789012345678901234567890123"
+#define TWO   "two.456789012345678901234567890123456789012345678901234567890123"
+#define THREE "three.6789012345678901234567890123456789012345678901234567890123"
+#define FOUR  "four.56789012345678901234567890123456789012345678901234567890123"
+#define CIPH  "=00112233445566778899aabbccddeeff"
+#define HEX   "00112233445566778899aabbccddeeff"
+
+static struct proxy_config narrow(struct proxy_config c)
+{
+	c.links[0].block_size = 64;
+	return c;
+}
+
+static struct engine *start(void)
+{
+	struct proxy_config c = narrow(engine_roomy());
+
+	return engine_start(&c);
+}
+
+/* --- requests ------------------------------------------------------------------------------------------------------- */
+
+static void test_put(void **state)
+{
+	struct engine *e = start();
+
+	(void)state;
+	ENGINE_PLAY(e, "prove a", "a> CON 0.03 0001 #01 Uri-Path:lamp Uri-Path:x Content-Format= !" ONE TWO "the end",
+		    "lamp< CON 0.03 * #* Uri-Path:x Content-Format= Block1=0a Size1=87 Request-Tag=* !" ONE, "quiet",
+		    "lamp> ACK 2.31 $ #$ Block1=0a",
+		    "lamp< CON 0.03 * #* Uri-Path:x Content-Format= Block1=1a Request-Tag=* !" TWO, "quiet",
+		    /* a separate answer, and one that comes twice */
+		    "lamp> ACK 0.00 $ #", "wait 3s", "a< ACK 0.00 0001 #", "lamp> CON 2.31 7001 #$ Block1=1a",
+		    "lamp< ACK 0.00 7001 #",
+		    "lamp< CON 0.03 *m #*t Uri-Path:x Content-Format= Block2=02 Block1=22 Request-Tag=* !the end",
+		    "lamp> CON 2.31 7001 #0102030405060708 Block1=1a", "lamp< RST 0.00 7001 #", "quiet",
+		    "lamp> ACK 2.04 $m #$t Block1=22", "a< CON 2.04 * #01", "a> ACK 0.00 $ #", "quiet");
+	assert_int_equal(e->proxy->exchanges.count, 0);
+	engine_stop(e);
+}
+
+/* What fits goes as it is, but for the block of the response that is named. */
+static void test_small(void **state)
+{
+	struct engine *e = start();
+
+	(void)state;
+	ENGINE_PLAY(e, "prove a", "a> CON 0.03 0001 #01 Uri-Path:lamp !" ONE,
+		    "lamp< CON 0.03 * #* Block2=02 Request-Tag=* !" ONE, "lamp> ACK 2.04 $ #$", "a< ACK 2.04 0001 #01",
+		    "quiet");
+	engine_stop(e);
+}
+
+/* The server wants less: at once by 4.13, or from the next one on. Or it wants nothing of it. */
+static void test_negotiated(void **state)
+{
+	struct engine *e = start();
+
+	(void)state;
+	ENGINE_PLAY(e, "prove a", "a> CON 0.03 0001 #01 Uri-Path:lamp !" ONE "01234567",
+		    "lamp< CON 0.03 * #* Block1=0a Size1=48 Request-Tag=* !" ONE, "lamp> ACK 4.13 $ #$ Block1=09",
+		    "lamp< CON 0.03 * #* Block1=09 Size1=48 Request-Tag=* !one.4567890123456789012345678901",
+		    "lamp> ACK 2.31 $ #$ Block1=08", "lamp< CON 0.03 * #* Block1=28 Request-Tag=* !2345678901234567",
+		    "lamp> ACK 2.31 $ #$ Block1=28", "lamp< CON 0.03 * #* Block1=38 Request-Tag=* !8901234567890123",
+		    "lamp> ACK 2.31 $ #$ Block1=38", "lamp< CON 0.03 * #* Block2=02 Block1=40 Request-Tag=* !01234567",
+		    "lamp> ACK 2.04 $ #$ Block1=40", "a< ACK 2.04 0001 #01", "quiet",
+
+		    "a> CON 0.03 0002 #02 Uri-Path:lamp !" ONE "01234567", "lamp< CON 0.03 * #* Block1=0a *s *r *p",
+		    "lamp> ACK 4.13 $ #$ Size1=20", "a< ACK 4.13 0002 #02 Size1=20", "quiet",
+		    "a> CON 0.03 0003 #03 Uri-Path:lamp !" ONE "01234567", "lamp< CON 0.03 * #* Block1=0a *s *r *p",
+		    "lamp> ACK 4.04 $ #$ Block1=0a", "a< ACK 4.04 0003 #03", "quiet",
+		    /* 4.08 in the middle: the whole of it is over */
+		    "a> CON 0.03 0004 #04 Uri-Path:lamp !" ONE "01234567", "lamp< CON 0.03 * #* Block1=0a *s *r *p",
+		    "lamp> ACK 2.31 $ #$ Block1=0a", "lamp< CON 0.03 * #* Block2=02 Block1=12 *r *p",
+		    "lamp> ACK 4.08 $ #$ Block1=12", "a< ACK 4.08 0004 #04", "quiet");
+	engine_stop(e);
+}
+
+/* The client's own blocks are cut again, and answered as if they had not been. */
+static void test_client_blocks(void **state)
+{
+	struct engine *e = start();
+
+	(void)state;
+	ENGINE_PLAY(e, "prove a", "a> CON 0.03 0001 #01 Uri-Path:lamp Block1=0b !" ONE TWO,
+		    "lamp< CON 0.03 * #* Block1=0a Request-Tag=* !" ONE, "lamp> ACK 2.31 $ #$ Block1=0a",
+		    "lamp< CON 0.03 * #* Block1=1a Request-Tag=* !" TWO, "lamp> ACK 2.31 $ #$ Block1=1a",
+		    "a< ACK 2.31 0001 #01 Block1=0b", "quiet",
+		    "a> CON 0.03 0002 #02 Uri-Path:lamp Block1=13 !" THREE "x",
+		    "lamp< CON 0.03 * #* Block1=2a Request-Tag=* !" THREE, "lamp> ACK 2.31 $ #$ Block1=2a",
+		    "lamp< CON 0.03 * #* Block2=02 Block1=32 Request-Tag=* !x", "lamp> ACK 2.04 $ #$ Block1=32",
+		    "a< ACK 2.04 0002 #02 Block1=13", "quiet",
+		    /* smaller than the link's: as they are */
+		    "a> CON 0.03 0003 #03 Uri-Path:lamp Block1=08 !0123456789abcdef",
+		    "lamp< CON 0.03 * #* Block1=08 Request-Tag=* !0123456789abcdef", "lamp> ACK 2.31 $ #$ Block1=08",
+		    "a< ACK 2.31 0003 #03 Block1=08", "quiet");
+	engine_stop(e);
+}
+
+/* The Request-Tag of what the lamp gets next, as hex; it is acknowledged by this answer. */
+static void tag_of(struct engine *e, const char *answer, char out[40])
+{
+	const struct engine_sent *s = engine_take(e, "lamp");
+	char token[20];
+	struct msg_option tag;
+	struct msg m;
+
+	assert_non_null(s);
+	assert_int_equal(msg_parse(&m, bytes_of(s->buf, s->len)), MSG_OK);
+	assert_true(msg_find(&m, OPTION_REQUEST_TAG, &tag));
+	msgtext_hex(tag.value, out);
+	msgtext_hex(m.token, token);
+	if (answer)
+		engine_line(e, "lamp> ACK %.4s %04x #%s %s", answer, m.mid, token, answer + 4);
+}
+
+/* Pieces of one message have one tag; two clients', two contexts', two messages' have not; the client's own tag stays, too. */
+static void test_tags(void **state)
+{
+	struct engine *e = start();
+	char a1[40], a2[40], b1[40], n1[40], n2[40];
+
+	(void)state;
+	ENGINE_PLAY(e, "prove a", "prove b", "a> CON 0.03 0001 #01 Uri-Path:lamp !" ONE "x",
+		    "b> CON 0.03 0001 #01 Uri-Path:lamp !" ONE "x");
+	tag_of(e, "2.31 Block1=0a", a1);
+	tag_of(e, "2.31 Block1=0a", b1);
+	assert_string_not_equal(a1, b1);
+	tag_of(e, "2.04 Block1=12", a2);
+	assert_string_equal(a1, a2);
+	tag_of(e, "2.04 Block1=12", a2);
+	assert_string_equal(b1, a2);
+	/* two of one client at once, which are NON: NSTART is not for them */
+	ENGINE_PLAY(e, "a< ACK 2.04 0001 #01", "b< ACK 2.04 0001 #01", "quiet",
+		    "a> NON 0.03 0002 #02 Uri-Path:lamp !" ONE "x", "a> NON 0.03 0003 #03 Uri-Path:lamp !" ONE "y");
+	tag_of(e, NULL, n1);
+	tag_of(e, NULL, n2);
+	assert_string_not_equal(n1, n2);
+	/* its own blocks belong together */
+	ENGINE_PLAY(e, "b> CON 0.03 0004 #04 Uri-Path:lamp Block1=0a !" ONE);
+	tag_of(e, "2.31 Block1=0a", n1);
+	ENGINE_PLAY(e, "b< ACK 2.31 0004 #04 Block1=0a", "b> CON 0.03 0005 #05 Uri-Path:lamp Block1=12 !x");
+	tag_of(e, "2.04 Block1=12", n2);
+	assert_string_equal(n1, n2);
+	ENGINE_PLAY(e, "b< ACK 2.04 0005 #05 Block1=12",
+		    "b> CON 0.03 0006 #06 Uri-Path:lamp Block1=0a Request-Tag=77 !" ONE,
+		    "lamp< CON 0.03 * #* Block1=0a Request-Tag=77 Request-Tag=* !" ONE, "lamp> ACK 2.31 $ #$ Block1=0a",
+		    "b< ACK 2.31 0006 #06 Block1=0a");
+	e->n_out = 0;
+	engine_stop(e);
+}
+
+/* --- responses ------------------------------------------------------------------------------------------------------ */
+
+static void test_get(void **state)
+{
+	struct engine *e = start();
+
+	(void)state;
+	ENGINE_PLAY(e, "prove a", "a> CON 0.01 0001 #01 Uri-Path:lamp", "lamp< CON 0.01 * #* Block2=02 Request-Tag=*",
+		    "lamp> ACK 2.05 $ #$ ETag=aa Content-Format= Block2=0a Size2=87 !" ONE, "quiet a",
+		    "lamp< CON 0.01 * #* Block2=12 Request-Tag=*",
+		    "lamp> ACK 2.05 $ #$ ETag=aa Content-Format= Block2=1a !" TWO, "quiet a",
+		    "lamp< CON 0.01 * #* Block2=22 Request-Tag=*",
+		    "lamp> ACK 2.05 $ #$ ETag=aa Content-Format= Block2=22 !the end",
+		    "a< ACK 2.05 0001 #01 ETag=aa Content-Format= Size2=87 !" ONE TWO "the end", "quiet",
+		    /* the client's own size: as much of it as it wants */
+		    "a> CON 0.01 0002 #02 Uri-Path:lamp Block2=03", "lamp< CON 0.01 * #* Block2=02 Request-Tag=*",
+		    "lamp> ACK 2.05 $ #$ Block2=0a !" ONE, "lamp< CON 0.01 * #* Block2=12 Request-Tag=*",
+		    "lamp> ACK 2.05 $ #$ Block2=1a !" TWO, "a< ACK 2.05 0002 #02 Block2=0b !" ONE TWO, "quiet",
+		    "a> CON 0.01 0003 #03 Uri-Path:lamp Block2=13", "lamp< CON 0.01 * #* Block2=22 Request-Tag=*",
+		    "lamp> ACK 2.05 $ #$ Block2=22 !the end", "a< ACK 2.05 0003 #03 Block2=13 !the end", "quiet",
+		    /* a smaller one than the link's */
+		    "a> CON 0.01 0004 #04 Uri-Path:lamp Block2=30", "lamp< CON 0.01 * #* Block2=30 Request-Tag=*",
+		    "lamp> ACK 2.05 $ #$ Block2=38 !0123456789abcdef",
+		    "a< ACK 2.05 0004 #04 Block2=38 !0123456789abcdef", "quiet");
+	engine_stop(e);
+}
+
+/* Its client is nobody yet: nothing is gathered for it, and it gets the blocks one by one, within I3. */
+static void test_stranger(void **state)
+{
+	struct engine *e = start();
+
+	(void)state;
+	ENGINE_PLAY(e, "x> CON 0.01 0001 #01 Uri-Path:lamp", "lamp< CON 0.01 * #* Block2=02 Request-Tag=*",
+		    "lamp> ACK 2.05 $ #$ Block2=0a !" ONE, "x< ACK 2.05 0001 #01 Block2=0a !" ONE, "quiet",
+		    "x> CON 0.01 0002 #01 Uri-Path:lamp Block2=12", "lamp< CON 0.01 * #* Block2=12 Request-Tag=*",
+		    "lamp> ACK 2.05 $ #$ Block2=12 !x", "x< ACK 2.05 0002 #01 Block2=12 !x", "quiet",
+		    /* as large a block as it likes: it is the link's that it gets */
+		    "y> CON 0.01 0001 #01 Uri-Path:lamp Block2=06", "lamp< CON 0.01 * #* Block2=02 Request-Tag=*",
+		    "lamp> ACK 2.05 $ #$ Block2=0a !" ONE, "y< ACK 2.05 0001 #01 Block2=0a !" ONE, "quiet");
+	assert_int_equal(e->proxy->pool.used, e->proxy->last != NULL);
+	engine_stop(e);
+}
+
+/* What comes for a later block does not join on: the client hears that, and not half of one thing and half of another. */
+static void test_broken(void **state)
+{
+	static const char *const answers[] = {
+		"ACK 2.05 $ #$ ETag=ab Block2=1a !" TWO,
+		"ACK 2.05 $ #$ ETag=aa Block2=2a !" TWO,
+		"ACK 2.05 $ #$ ETag=aa Block2=1a !short",
+		"ACK 2.05 $ #$ ETag=aa !" TWO,
+		"ACK 4.04 $ #$",
+		"ACK 4.08 $ #$",
+		"RST 0.00 $ #",
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < ROWS(answers); i++) {
+		struct engine *e = start();
+
+		ENGINE_PLAY(e, "prove a", "a> CON 0.01 0001 #01 Uri-Path:lamp", "lamp< CON 0.01 * #* Block2=02 *r",
+			    "lamp> ACK 2.05 $ #$ ETag=aa Block2=0a !" ONE, "lamp< CON 0.01 * #* Block2=12 *r");
+		engine_line(e, "lamp> %s", answers[i]);
+		ENGINE_PLAY(e, "a< ACK 5.02 0001 #01", "quiet");
+		assert_int_equal(e->proxy->exchanges.count, 0);
+		engine_stop(e);
+	}
+}
+
+/* --- OSCORE --------------------------------------------------------------------------------------------------------- */
+
+/* Outer blocks: the option goes with each (RFC 8613 §4.1.3.4.2), and the client knows nothing of them. */
+static void test_opaque(void **state)
+{
+	struct engine *e = start();
+
+	(void)state;
+	ENGINE_PLAY(e, "prove a", "a> CON 0.02 0001 #01 OSCORE=090105 Uri-Path:lamp !=" HEX HEX HEX HEX HEX,
+		    "lamp< CON 0.02 * #* OSCORE=090105 Block1=0a Size1=50 Request-Tag=* !=" HEX HEX HEX HEX,
+		    "lamp> ACK 2.31 $ #$ Block1=0a",
+		    "lamp< CON 0.02 * #* OSCORE=090105 Block2=02 Block1=12 Request-Tag=* !=" HEX,
+		    "lamp> ACK 2.04 $ #$ OSCORE= Block2=0a Block1=12 !=" HEX HEX HEX HEX,
+		    "lamp< CON 0.02 * #* OSCORE=090105 Block2=12 Request-Tag=*",
+		    "lamp> ACK 2.04 $ #$ OSCORE= Block2=12 !=" HEX HEX,
+		    "a< ACK 2.04 0001 #01 OSCORE= !=" HEX HEX HEX HEX HEX HEX, "quiet lamp");
+	assert_int_equal(e->proxy->exchanges.count, 0);
+	e->n_out = 0;
+	engine_stop(e);
+}
+
+/* A server that knows no outer blocks says so, or takes the first block for the whole: it gets the whole, for an hour. */
+static void test_fallback(void **state)
+{
+	static const char *const refusals[] = { "4.02", "4.00", "4.01" };
+
+	(void)state;
+	for (unsigned i = 0; i < ROWS(refusals); i++) {
+		struct engine *e = start();
+
+		ENGINE_PLAY(e, "prove a", "a> CON 0.02 0001 #01 OSCORE=090105 Uri-Path:lamp !=" HEX HEX HEX HEX HEX,
+			    "lamp< CON 0.02 * #* OSCORE=090105 Block1=0a Size1=50 *r *p");
+		engine_line(e, "lamp> ACK %s $ #$", refusals[i]);
+		ENGINE_PLAY(e, "lamp< CON 0.02 * #* OSCORE=090105 !=" HEX HEX HEX HEX HEX, "quiet",
+			    "lamp> ACK 2.04 $ #$ OSCORE= !=00", "a< ACK 2.04 0001 #01 OSCORE= !=00", "wait 59min",
+			    "a> CON 0.02 0002 #01 OSCORE=090205 Uri-Path:lamp !=" HEX HEX HEX HEX HEX,
+			    "lamp< CON 0.02 * #* OSCORE=090205 !=" HEX HEX HEX HEX HEX,
+			    "lamp> ACK 2.04 $ #$ OSCORE= !=00", "a< ACK 2.04 0002 #01 OSCORE= !=00",
+			    /* the plain channel is another endpoint */
+			    "a> CON 0.03 0003 #01 Uri-Path:lamp !" ONE "x", "lamp< CON 0.03 * #* Block1=0a *s *r *p",
+			    "lamp> ACK 4.04 $ #$", "a< ACK 4.04 0003 #01", "wait 2min",
+			    "a> CON 0.02 0004 #01 OSCORE=090305 Uri-Path:lamp !=" HEX HEX HEX HEX HEX,
+			    "lamp< CON 0.02 * #* OSCORE=090305 Block1=0a Size1=50 *r *p", "lamp> ACK 4.01 $ #$ Echo=aa",
+			    /* that is no word about blocks */
+			    "a< ACK 4.01 0004 #01 Echo=aa", "quiet lamp");
+		e->n_out = 0;
+		engine_stop(e);
+	}
+}
+
+/* The same for plain requests, and what it says to the whole is the answer. */
+static void test_fallback_plain(void **state)
+{
+	struct engine *e = start();
+
+	(void)state;
+	ENGINE_PLAY(e, "prove a", "a> CON 0.03 0001 #01 Uri-Path:lamp !" ONE "x",
+		    "lamp< CON 0.03 * #* Block1=0a Size1=41 *r *p", "lamp> ACK 4.02 $ #$",
+		    "lamp< CON 0.03 *m #*t !" ONE "x", "lamp> ACK 4.02 $ #$", "a< ACK 4.02 0001 #01", "quiet",
+		    "a> CON 0.01 0002 #01 Uri-Path:lamp", "lamp< CON 0.01 * #*", "lamp> ACK 2.05 $ #$ !" ONE TWO,
+		    "a< ACK 2.05 0002 #01 !" ONE TWO, "quiet");
+	engine_stop(e);
+}
+
+/* Notifications: the rest of each is fetched; what is opaque stays its client's, and plain is one for all. */
+static void test_notifications(void **state)
+{
+	struct engine *e = start();
+
+	(void)state;
+	ENGINE_PLAY(e, "prove a", "prove b", "a> CON 0.05 0001 #0a Observe= OSCORE=090105 Uri-Path:lamp !=00",
+		    "lamp< CON 0.05 * #*o Observe= OSCORE=090105 Block2=02 !=00",
+		    "lamp> ACK 2.05 $ #$ Observe=01 OSCORE= Block2=0a !=" HEX HEX HEX HEX,
+		    "lamp< CON 0.05 * #* OSCORE=090105 Block2=12 !=00", "lamp> ACK 2.05 $ #$ OSCORE= Block2=12 !=" HEX,
+		    "a< ACK 2.05 0001 #0a Observe=01 OSCORE= !=" HEX HEX HEX HEX HEX, "quiet lamp",
+		    "lamp> NON 2.05 7001 #$o Observe=02 OSCORE=0107 Block2=0a !=" HEX HEX HEX HEX, "quiet a",
+		    "lamp< CON 0.05 * #* OSCORE=090105 Block2=12 !=00",
+		    "lamp> ACK 2.05 $ #$ OSCORE=0107 Block2=12 !=" HEX,
+		    "a< * 2.05 * #0a Observe=02 OSCORE=0107 !=" HEX HEX HEX HEX HEX);
+	e->n_out = 0;
+	ENGINE_PLAY(e, "a> CON 0.01 0003 #0c Observe= Uri-Path:lamp Uri-Path:t",
+		    "lamp< CON 0.01 * #*p Observe= Uri-Path:t Block2=02 Request-Tag=*",
+		    "b> CON 0.01 0003 #0b Observe= Uri-Path:lamp Uri-Path:t", "quiet",
+		    "lamp> ACK 2.05 $ #$p Observe=01 Block2=0a !" ONE, "quiet a",
+		    "lamp< CON 0.01 * #* Uri-Path:t Block2=12 Request-Tag=*", "lamp> ACK 2.05 $ #$ Block2=12 !x",
+		    "a< ACK 2.05 0003 #0c Observe=* !" ONE "x", "b< ACK 2.05 0003 #0b Observe=* !" ONE "x", "quiet",
+		    /* who comes later is told the same, and that it is all */
+		    "a> CON 0.01 0004 #0d Observe= Uri-Path:lamp Uri-Path:t",
+		    "a< ACK 2.05 0004 #0d Observe=* !" ONE "x", "lamp> CON 2.05 7002 #$p Observe=02 Block2=0a !" TWO,
+		    "lamp< ACK 0.00 7002 #", "quiet a", "lamp< CON 0.01 *m #*r Uri-Path:t Block2=12 Request-Tag=*",
+		    /* news while the rest of the last one is fetched: nobody hears the half of that */
+		    "lamp> CON 2.05 7003 #$p Observe=03 Block2=0a !" THREE, "lamp< ACK 0.00 7003 #", "quiet a",
+		    "lamp< CON 0.01 * #* Uri-Path:t Block2=12 Request-Tag=*", "lamp> ACK 2.05 $m #$r Block2=12 !2",
+		    "quiet a", "lamp> ACK 2.05 $ #$ Block2=12 !3", "a< * 2.05 * #0d Observe=* !" THREE "3");
+	engine_line(e, "a< * 2.05 * #0c Observe=* !" THREE "3");
+	engine_line(e, "b< * 2.05 * #0b Observe=* !" THREE "3");
+	e->n_out = 0;
+	engine_stop(e);
+}
+
+/* --- at any moment -------------------------------------------------------------------------------------------------- */
+
+#define SCRIPT_MAX 40
+
+static const char *const scripts[][SCRIPT_MAX] = {
+	/* a request in pieces, each answered in another way */
+	{ "prove a", "a> CON 0.03 0001 #01 Uri-Path:lamp !" ONE TWO "x", "lamp< CON 0.03 * #* Block1=0a *s *r *p",
+	  "lamp> ACK 2.31 $ #$ Block1=0a", "lamp< CON 0.03 * #*b Block1=1a *r *p", "lamp> ACK 0.00 $ #", "wait 2s",
+	  "a< ACK 0.00 0001 #", "lamp> CON 2.31 7001 #$b Block1=1a", "lamp< ACK 0.00 7001 #",
+	  "lamp< CON 0.03 * #* Block2=02 Block1=22 *r !x", "lamp> NON 2.04 7002 #$ Block1=22", "a< CON 2.04 * #01",
+	  "wait 1s" },
+	/* a response in pieces */
+	{ "prove a", "a> CON 0.01 0001 #01 Uri-Path:lamp", "lamp< CON 0.01 * #* Block2=02 *r",
+	  "lamp> ACK 2.05 $ #$ Block2=0a !" ONE, "lamp< CON 0.01 * #*b Block2=12 *r", "lamp> ACK 0.00 $ #", "wait 1s",
+	  "lamp> CON 2.05 7001 #$b Block2=1a !" TWO, "lamp< ACK 0.00 7001 #", "lamp< CON 0.01 * #* Block2=22 *r",
+	  "lamp> ACK 2.05 $ #$ Block2=22 !x", "a< ACK 2.05 0001 #01 !" ONE TWO "x" },
+	/* opaque, both ways */
+	{ "prove a", "a> CON 0.02 0001 #01 OSCORE=090105 Uri-Path:lamp !=" HEX HEX HEX HEX HEX,
+	  "lamp< CON 0.02 * #* OSCORE=090105 *b *s *r *p", "lamp> ACK 2.31 $ #$ Block1=0a",
+	  "lamp< CON 0.02 * #* OSCORE=090105 Block2=02 Block1=12 *r *p",
+	  "lamp> ACK 2.04 $ #$ OSCORE= Block2=0a Block1=12 !=" HEX HEX HEX HEX,
+	  "lamp< CON 0.02 * #* OSCORE=090105 Block2=12 *r", "lamp> ACK 2.04 $ #$ OSCORE= Block2=12 !=" HEX,
+	  "a< ACK 2.04 0001 #01 OSCORE= !=" HEX HEX HEX HEX HEX },
+	/* a server that knows no blocks */
+	{ "prove a", "a> CON 0.02 0001 #01 OSCORE=090105 Uri-Path:lamp !=" HEX HEX HEX HEX HEX,
+	  "lamp< CON 0.02 * #* OSCORE=090105 *b *s *r *p", "lamp> CON 4.00 7001 #$", "lamp< ACK 0.00 7001 #",
+	  "lamp< CON 0.02 * #* OSCORE=090105 *p", "lamp> ACK 2.04 $ #$ OSCORE= !=00" },
+	/* two observers of one thing, large notifications, a renewal */
+	{ "prove a",
+	  "prove b",
+	  "a> CON 0.01 0001 #0a Observe= Uri-Path:lamp",
+	  "lamp< CON 0.01 * #*o Observe= Block2=02 *r",
+	  "lamp> ACK 0.00 $ #",
+	  "b> CON 0.01 0001 #0b Observe= Uri-Path:lamp",
+	  "lamp> CON 2.05 7000 #$o Observe=01 Block2=0a !" ONE,
+	  "lamp< ACK 0.00 7000 #",
+	  "lamp< CON 0.01 * #* Block2=12 *r",
+	  "lamp> ACK 2.05 $ #$ Block2=12 !1",
+	  "b< ACK 2.05 0001 #0b Observe=* !" ONE "1",
+	  "a< ACK 2.05 0001 #0a Observe=* !" ONE "1",
+	  "lamp> CON 2.05 7001 #$o Observe=02 Max-Age=1e Block2=0a !" TWO,
+	  "lamp< ACK 0.00 7001 #",
+	  "lamp< CON 0.01 * #* Block2=12 *r",
+	  "lamp> ACK 2.05 $ #$ Block2=12 !2",
+	  "flush",
+	  "wait 31s",
+	  "flush",
+	  "lamp> CON 2.05 7003 #$o Observe=03 !3",
+	  "lamp< ACK 0.00 7003 #",
+	  "flush",
+	  "b> CON 0.01 0002 #0b Observe=01 Uri-Path:lamp",
+	  "flush",
+	  "a> CON 0.01 0002 #0a Observe=01 Uri-Path:lamp",
+	  "flush",
+	  "lamp> CON 2.05 7004 #$o Observe=04 !4",
+	  "flush" },
+	/* an opaque observation */
+	{ "prove a", "a> CON 0.05 0001 #0a Observe= OSCORE=090105 Uri-Path:lamp !=00",
+	  "lamp< CON 0.05 * #*o Observe= OSCORE=090105 Block2=02 *p",
+	  "lamp> ACK 2.05 $ #$ Observe=01 OSCORE= Block2=0a !=" HEX HEX HEX HEX,
+	  "lamp< CON 0.05 * #* OSCORE=090105 Block2=12 *p", "lamp> ACK 2.05 $ #$ OSCORE= Block2=12 !=" HEX,
+	  "a< ACK 2.05 0001 #0a Observe=01 OSCORE= *p", "flush",
+	  "lamp> CON 2.05 7001 #$o Observe=02 OSCORE=0107 Block2=0a !=" HEX HEX HEX HEX, "lamp< ACK 0.00 7001 #",
+	  "lamp< CON 0.05 * #* OSCORE=090105 Block2=12 *p",
+	  "lamp> CON 2.05 7002 #$o Observe=03 OSCORE=0108 Block2=0a !=" HEX HEX HEX HEX, "lamp< ACK 0.00 7002 #",
+	  "lamp< CON 0.05 * #* OSCORE=090105 Block2=12 *p", "lamp> ACK 2.05 $ #$ OSCORE=0108 Block2=12 !=" HEX,
+	  "flush" },
+	/* strangers: one large answer is held, and one follows */
+	{ "c> CON 0.01 0001 #0c Uri-Path:lamp", "d> CON 0.01 0001 #0d Uri-Path:lamp",
+	  "lamp< CON 0.01 * #* Block2=02 *r", "quiet lamp", "lamp> CON 4.04 7001 #$ !" ONE ONE ONE ONE ONE,
+	  "lamp< ACK 0.00 7001 #", "wait 1s" },
+	/* kept, confirmed, confirmed too late */
+	{ "prove a",
+	  "prove b",
+	  "a> CON 0.01 0001 #01 Uri-Path:lamp",
+	  "b> CON 0.01 0001 #02 Uri-Path:lamp",
+	  "lamp< CON 0.01 * #* Block2=02 *r",
+	  "lamp> ACK 2.05 $ #$ ETag=aa Max-Age=05 Block2=0a !" ONE,
+	  "lamp< CON 0.01 * #* Block2=12 *r",
+	  "lamp> ACK 2.05 $ #$ ETag=aa Max-Age=05 Block2=12 !x",
+	  "b< ACK 2.05 0001 #02 ETag=aa Max-Age=05 *p",
+	  "a< ACK 2.05 0001 #01 ETag=aa Max-Age=05 *p",
+	  "wait 7s",
+	  "a> CON 0.01 0002 #03 Uri-Path:lamp",
+	  "lamp< CON 0.01 * #* ETag=aa Block2=02 *r",
+	  "lamp> ACK 2.03 $ #$ ETag=aa Max-Age=05",
+	  "a< ACK 2.05 0002 #03 ETag=aa Max-Age=05 !" ONE "x",
+	  "wait 7s",
+	  "b> CON 0.01 0003 #03 Uri-Path:lamp",
+	  "lamp< CON 0.01 * #* ETag=aa Block2=02 *r",
+	  "lamp> ACK 2.03 $ #$ ETag=ab",
+	  "b< ACK 5.02 0003 #03" },
+};
+
+/* What happens then. */
+enum {
+	SILENCE,
+	DEVICE_RESETS,
+	CLIENT_RESETS,
+	SERVER_GOES,
+	FORGOTTEN,
+	NO_PACKETS,
+	NO_PLACES,
+	TWICE,
+	SERVER_MOVES,
+	MOMENTS
+};
+
+static bool is_input(const char *line)
+{
+	return line && strchr(line, '>') && strchr(line, '>') < strchr(line, ' ');
+}
+
+static void play_inputs(struct engine *e, const char *const *lines)
+{
+	for (; *lines; lines++) {
+		if (is_input(*lines))
+			engine_line(e, "%s", *lines);
+		else if (memcmp(*lines, "wait", 4) == 0)
+			engine_line(e, "%s", *lines);
+	}
+}
+
+static void without_packets(struct engine *e, const char *const *lines)
+{
+	struct list taken;
+	struct dgram *d;
+
+	list_init(&taken);
+	while ((d = dgram_take(&e->proxy->pool)))
+		list_append(&taken, &d->link);
+	play_inputs(e, lines);
+	while (!list_empty(&taken)) {
+		d = LIST_ENTRY(taken.next, struct dgram, link);
+		list_remove(&d->link);
+		dgram_give(&e->proxy->pool, d);
+	}
+}
+
+static void without_places(struct engine *e, const char *const *lines)
+{
+	struct exchange_table *t = &e->proxy->exchanges;
+	struct path nobody = engine_path("[2001:db8:ffff::1]:40000");
+	struct exchange *all[256], *x;
+	unsigned n = 0;
+
+	for (uint64_t flow = 1; n < 256 && (x = exchange_open(t, &nobody, flow, &e->rng)); flow++)
+		all[n++] = x;
+	assert_int_equal(t->count, t->capacity);
+	play_inputs(e, lines);
+	while (n)
+		exchange_close(t, all[--n]);
+}
+
+static void happen(struct engine *e, unsigned what, const char *const *lines, size_t at)
+{
+	struct proxy_config other = e->cfg;
+
+	switch (what) {
+	case DEVICE_RESETS: engine_line(e, "lamp> RST 0.00 $ #"); break;
+	case CLIENT_RESETS: engine_line(e, "a> RST 0.00 $ #"); break;
+	case SERVER_GOES: other.policy.servers[0].present = false; break;
+	case SERVER_MOVES: assert_true(addr_parse(&other.servers[0].address, "[fd00:db8::99]:5683", 5683)); break;
+	case FORGOTTEN: proxy_forget(e->proxy, &engine_peer(e, "a")->path.remote, e->now); break;
+	case NO_PACKETS: without_packets(e, lines + at); return;
+	case NO_PLACES: without_places(e, lines + at); return;
+	case TWICE:
+		if (at > 0 && is_input(lines[at - 1]))
+			engine_line(e, "%s", lines[at - 1]);
+		break;
+	default: break;
+	}
+	if (what == SERVER_GOES || what == SERVER_MOVES)
+		proxy_reconfigure(e->proxy, &other, e->now);
+	e->cfg = other; /* what goes to where the server was is noticed */
+	e->n_out = 0;
+	play_inputs(e, lines + at);
+}
+
+/* What $ and #$ are before anything came. */
+static void know_nothing(struct engine *e)
+{
+	for (unsigned i = 0; i < e->n_peers; i++) {
+		strcpy(e->peers[i].mid, "beef");
+		strcpy(e->peers[i].token, "0102030405060708");
+	}
+	for (unsigned i = 0; i < 26; i++) {
+		strcpy(e->saved_mid[i], "beef");
+		strcpy(e->saved_token[i], "0102030405060708");
+	}
+}
+
+/* Whatever happens, at whatever moment: nothing is left of it, and the next request is served. */
+static void test_any_moment(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < ROWS(scripts); i++)
+		for (unsigned what = 0; what < MOMENTS; what++)
+			for (size_t at = 0; scripts[i][at]; at++) {
+				struct proxy_config c = narrow(engine_roomy());
+				struct engine *e;
+
+				c.cache_size = 65536;
+				c.stale_if_silent = (at & 1) * TSTAMP_HOUR;
+				e = engine_start(&c);
+				know_nothing(e);
+				engine_play_lines(e, scripts[i], at, "scripts", (int)i);
+				happen(e, what, scripts[i], at);
+				engine_wait(e, 400 * TSTAMP_S);
+				e->n_out = 0;
+				if (what != SERVER_GOES && what != SERVER_MOVES) {
+					ENGINE_PLAY(e, "e> CON 0.03 7777 #77 Uri-Path:lamp");
+					assert_non_null(engine_take(e, "lamp"));
+				}
+				e->n_out = 0;
+				engine_stop(e);
+			}
+}
+
+/* --- our own layers on either leg ------------------------------------------------------------------------------------- */
+
+enum { CLIENT, NEXT };
+
+/* A message of the lamp's with these outer blocks instead of any. */
+static void say(struct bottle *b, const struct msg *m, const struct msg *to, struct block *b1, struct block *b2,
+		struct bytes payload)
+{
+	struct edits e = { .n = 0 };
+	uint8_t buf[DGRAM_MAX];
+	struct msgbuf out;
+
+	if (b1)
+		edits_set_uint(&e, OPTION_BLOCK1, block_value(*b1));
+	if (b2)
+		edits_set_uint(&e, OPTION_BLOCK2, block_value(*b2));
+	msgbuf_begin(&out, buf, sizeof buf, to == m ? m->type : MSG_ACK, m->code, to->mid, to->token);
+	edits_write(&e, m, &out);
+	msgbuf_payload(&out, payload);
+	engine_receive(b->e, &engine_peer(b->e, "lamp")->path, msgbuf_end(&out));
+}
+
+/* What the lamp gets next, and the blocks it is in. No datagram is too large. */
+static struct engine_sent got(struct bottle *b, struct msg *m, struct block *b1, struct block *b2)
+{
+	const struct engine_sent *s = engine_take(b->e, "lamp");
+	static struct engine_sent kept;
+	struct msg_option opt;
+
+	assert_non_null(s);
+	kept = *s;
+	engine_peer(b->e, "lamp")->path.local = kept.to.local;
+	assert_int_equal(msg_parse(m, bytes_of(kept.buf, kept.len)), MSG_OK);
+	assert_true(m->payload.len <= 64);
+	*b1 = *b2 = (struct block){ 0, 2, false };
+	if (msg_find(m, OPTION_BLOCK1, &opt))
+		assert_true(block_parse(opt.value, b1));
+	if (msg_find(m, OPTION_BLOCK2, &opt))
+		assert_true(block_parse(opt.value, b2));
+	return kept;
+}
+
+/* All pieces of a request under our layer; what is inside. Returns how many there were. */
+static unsigned collect(struct bottle *b, struct bottle_talk *up, struct msg *inside, struct oscore_room *room)
+{
+	const struct msg go_on = { .code = MSG_CONTINUE };
+	uint8_t body[DGRAM_MAX];
+	struct oscore_option o;
+	struct msg_option opt;
+	struct block b1, b2;
+	struct msgbuf whole;
+	size_t len = 0;
+	unsigned n = 1;
+	struct msg m;
+
+	for (;; n++) {
+		got(b, &m, &b1, &b2);
+		assert_int_equal(block_offset(b1), len);
+		memcpy(body + len, m.payload.ptr, m.payload.len);
+		len += m.payload.len;
+		if (!b1.more)
+			break;
+		say(b, &go_on, &m, &b1, NULL, bytes_of(NULL, 0));
+	}
+	assert_true(msg_find(&m, OPTION_OSCORE, &opt));
+	assert_int_equal(oscore_option_parse(&o, opt.value), OSCORE_OPTION_OK);
+	snprintf(up->mid, sizeof up->mid, "%04x", m.mid);
+	msgtext_hex(m.token, up->token);
+	snprintf(up->layers, sizeof up->layers, "%d", NEXT);
+	msgbuf_begin(&whole, up->wire, sizeof up->wire, m.type, m.code, m.mid, m.token);
+	msgbuf_option(&whole, OPTION_OSCORE, opt.value);
+	msgbuf_payload(&whole, bytes_of(body, len));
+	assert_int_equal(msg_parse(&m, msgbuf_end(&whole)), MSG_OK);
+	assert_int_equal(oscore_unprotect_request(&b->ends[NEXT], &m, &o, room, inside, &up->asked[0]), OSCORE_OK);
+	return n;
+}
+
+/* An answer under our layer, in outer blocks. Returns in how many. */
+static unsigned give(struct bottle *b, struct bottle_talk *up, const char *line)
+{
+	struct block b1, b2 = { 0, 2, true };
+	struct msg whole, m;
+	unsigned n = 1;
+
+	bottle_seal(b, up, line);
+	assert_int_equal(msg_parse(&whole, bytes_of(up->wire, up->len)), MSG_OK);
+	say(b, &whole, &whole, NULL, &b2, bytes_of(whole.payload.ptr, 64));
+	for (bool more = true; more; n++) {
+		size_t at, len;
+
+		got(b, &m, &b1, &b2);
+		at = block_offset(b2);
+		assert_int_equal(at, 64 * n);
+		len = whole.payload.len - at < 64 ? whole.payload.len - at : 64;
+		b2.more = more = at + len < whole.payload.len;
+		say(b, &whole, &m, NULL, &b2, bytes_of(whole.payload.ptr + at, len));
+	}
+	return n;
+}
+
+/* The layer of ours for the next hop is put on once, and what it makes is cut; so is what our client's layer had inside. */
+static void test_layers(void **state)
+{
+	static const char *const layers[] = { "", "0", "00" };
+
+	(void)state;
+	for (unsigned i = 0; i < ROWS(layers); i++) {
+		struct bottle b = bottle_of(narrow(engine_roomy()));
+		struct bottle_talk t = { .piv = 0 }, up = { .piv = 0 };
+		struct oscore_room room;
+		struct msg inside;
+
+		bottle_context(&b, "client", 7, PROXY_NO_SERVER);
+		bottle_context(&b, "next", 0, 0);
+		bottle_start(&b);
+		engine_prove(b.e, "a");
+		bottle_ask(&b, &t, "a", layers[i], "CON 0.03 0001 #20 Uri-Path:lamp !" ONE TWO "x");
+		assert_int_equal(collect(&b, &up, &inside, &room), 3);
+		assert_int_equal(inside.code, MSG_PUT);
+		assert_true(bytes_are(inside.payload, ONE TWO "x"));
+		assert_int_equal(give(&b, &up, "ACK 2.04 $ #$ ETag=aa !" THREE FOUR ONE), 4);
+		bottle_hear(&b, &t, "a", (unsigned)strlen(layers[i]), "ACK 2.04 0001 #20 ETag=aa !" THREE FOUR ONE);
+		engine_line(b.e, "quiet");
+		/* what it seals: one request, and the answer to the client */
+		assert_int_equal(b.e->seals, 1 + strlen(layers[i]));
+		assert_int_equal(b.e->proxy->exchanges.count, 0);
+		/* the plain server beside it */
+		bottle_ask(&b, &t, "a", layers[i], "CON 0.03 0002 #21 Uri-Path:house Uri-Path:door !" ONE "x");
+		ENGINE_PLAY(b.e, "door< CON 0.03 * #* Block1=0a Size1=41 *r *p", "door> ACK 2.31 $ #$ Block1=0a",
+			    "door< CON 0.03 * #* Block2=02 Block1=12 *r !x", "door> ACK 2.04 $ #$ Block1=12");
+		bottle_hear(&b, &t, "a", (unsigned)strlen(layers[i]), "ACK 2.04 0002 #21");
+		/* an observation through both: each notification is gathered, and comes off at once */
+		bottle_ask(&b, &t, "a", layers[i], "CON 0.01 0003 #22 Observe= Uri-Path:lamp");
+		assert_int_equal(collect(&b, &up, &inside, &room), 1);
+		assert_int_equal(give(&b, &up, "ACK 2.05 $ #$ Observe=01 !" ONE TWO), 3);
+		bottle_hear(&b, &t, "a", (unsigned)strlen(layers[i]), "ACK 2.05 0003 #22 Observe=* !" ONE TWO);
+		assert_int_equal(give(&b, &up, "NON 2.05 7001 #$ Observe=02 !" THREE TWO "x"), 3);
+		bottle_hear(&b, &t, "a", (unsigned)strlen(layers[i]), "* 2.05 * #22 Observe=* !" THREE TWO "x");
+		b.e->n_out = 0;
+		bottle_stop(&b);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_put),
+		cmocka_unit_test(test_small),
+		cmocka_unit_test(test_negotiated),
+		cmocka_unit_test(test_client_blocks),
+		cmocka_unit_test(test_tags),
+		cmocka_unit_test(test_get),
+		cmocka_unit_test(test_stranger),
+		cmocka_unit_test(test_broken),
+		cmocka_unit_test(test_opaque),
+		cmocka_unit_test(test_fallback),
+		cmocka_unit_test(test_fallback_plain),
+		cmocka_unit_test(test_notifications),
+		cmocka_unit_test(test_any_moment),
+		cmocka_unit_test(test_layers),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
