@@ -344,7 +344,7 @@ bool session_prepare(struct session *s, const struct config *c, const char *conf
 	bool ok = prepare_peers(s, c, config_path, text, size) && prepare_gates(s, c, config_path, text, size);
 
 	if (ok && needs_servers(s) && !s->servers.coap && !session_hub_open(&s->servers, s)) {
-		snprintf(text, size, "libcoap %s cannot be started; does it lack epoll?", coap_package_version());
+		snprintf(text, size, "%s cannot be started; does it lack epoll?", coap_package_version());
 		ok = false;
 	}
 	if (!ok)

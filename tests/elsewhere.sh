@@ -1,6 +1,6 @@
 #!/bin/bash
 # elsewhere.sh: unit tests, stories and replay of a build for another machine or another libc. BUILD: where it is; RUN: what runs it
-# here, if anything; SIZE: its `size`; UNIT: names of unit tests.
+# here, if anything; SIZE: its `size`; UNIT: names of unit tests; FUZZERS: of fuzz targets.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 log=$(mktemp)
@@ -68,7 +68,7 @@ exec_in_place() { # LOG COMMAND...: the same process, so that a signal reaches i
 for t in $UNIT; do try "$t" "$BUILD/tests/unit/test_$t"; done
 try scenarios "$BUILD/tests/replay/test_scenarios"
 try replay "$BUILD/tests/replay/replay" tests/replay/*.trace
-try fuzz-corpus "$BUILD/tests/fuzz/fuzz_engine" tests/fuzz/corpus/engine/*
+for t in $FUZZERS; do try "fuzz-$t" "$BUILD/tests/fuzz/fuzz_$t" "tests/fuzz/corpus/$t"/*; done
 try version "$BUILD/coap-guardd" --version
 for c in conf/examples/*.conf; do try "$c" "$BUILD/coap-guardd" --check-config -c "$c"; done
 if command -v coap-client-notls coap-server-notls >/dev/null; then

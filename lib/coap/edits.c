@@ -19,7 +19,7 @@ void edits_drop(struct edits *e, uint16_t number)
 	insert(e, number)->kind = EDIT_DROP;
 }
 
-static void note(struct edits *e, uint16_t number, int kind, struct bytes value)
+static void note(struct edits *e, uint16_t number, enum edit_kind kind, struct bytes value)
 {
 	struct edit *edit = insert(e, number);
 

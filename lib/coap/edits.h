@@ -5,9 +5,11 @@
 
 #define EDITS_MAX 12
 
+enum edit_kind { EDIT_DROP, EDIT_SET, EDIT_ADD };
+
 struct edit {
 	uint16_t number;
-	enum { EDIT_DROP, EDIT_SET, EDIT_ADD } kind;
+	enum edit_kind kind;
 	struct bytes value; /* borrowed; of a number: in `own` */
 	uint8_t own[4], own_len;
 };

@@ -252,7 +252,8 @@ static bool receive_layered(struct proxy *p, struct exchange *x, const struct ms
 {
 	if (!errand_begin(p, x, m, now))
 		return settle_layered(p, x, m, now);
-	upstream_settled(p, x, now);
+	if (x->state != EXCHANGE_OBSERVING) /* whose end stays where it was */
+		upstream_settled(p, x, now);
 	await_rest(p, x);
 	return true;
 }

@@ -566,6 +566,7 @@ static bool submit_piece(struct proxy *p, struct exchange *x, tstamp now)
 	if (!d)
 		return refuse(x, FAULT_NO_ROOM, UPSTREAM_MAX_AGE);
 	exchange_renew_token(&p->exchanges, x, p->rng);
+	x->retransmit = true; /* the device answers: what is lost now is worth repeating */
 	return submit(p, x, d, pieces_write(&x->pieces, x->up_is_con, token_of(x), d), now);
 }
 

@@ -1,6 +1,7 @@
 #include "fuzz_layer.h"
 #include "coap/msgbuf.h"
 #include "coap/option.h"
+#include "fuzz_target.h"
 #include <stdlib.h>
 
 #define PLENTY (1ULL << 32) /* sequence numbers */
@@ -26,11 +27,11 @@ struct bytes fuzz_layer_secret(uint8_t context)
 	return bytes_of(secrets[context], 11);
 }
 
-void fuzz_layer_open(struct fuzz_ends *e, struct rng *rng)
+void fuzz_layer_open(struct fuzz_ends *e, struct rng *rng, struct fuzz_ledger *ledger)
 {
 	struct oscore_state fresh = { .synced = true };
 
-	*e = (struct fuzz_ends){ .rng = rng };
+	*e = (struct fuzz_ends){ .rng = rng, .ledger = ledger };
 	replay_init(&fresh.window, 32);
 	for (uint8_t i = 0; i < FUZZ_CONTEXTS; i++) {
 		struct oscore_setup ours = fuzz_layer_setup(i), s = ours;
@@ -109,17 +110,32 @@ size_t fuzz_layer_request(struct fuzz_input *in, struct fuzz_ends *e, uint8_t *b
 	return len <= 1280 ? len : 0;
 }
 
+bool fuzz_layer_is_talk(const struct msg *m)
+{
+	return m->token.len == TOKEN && m->token.ptr[0] == MARK;
+}
+
 struct fuzz_talk *fuzz_layer_talk(struct fuzz_ends *e, const struct msg *m)
 {
 	const uint8_t *t = m->token.ptr;
 	struct fuzz_talk *talk;
 	uint32_t serial;
 
-	if (m->token.len != TOKEN || t[0] != MARK)
+	if (!fuzz_layer_is_talk(m))
 		return NULL;
 	serial = (uint32_t)t[2] << 24 | (uint32_t)t[3] << 16 | (uint32_t)t[4] << 8 | t[5];
 	talk = &e->talks[t[1] % FUZZ_TALKS];
 	return serial && talk->serial == serial ? talk : NULL;
+}
+
+/* Only what is authentic: another sender may say anything. */
+static void note_nonce(struct fuzz_ends *e, uint8_t context, struct bytes own, struct bytes request, struct bytes text)
+{
+	const char *wrong = fuzz_ledger_nonce(e->ledger, context, own.ptr != NULL,
+					      oscore_option_number(own.ptr ? own : request), text);
+
+	if (wrong)
+		fuzz_fail(wrong, __FILE__, __LINE__);
 }
 
 unsigned fuzz_layer_read(struct fuzz_ends *e, struct fuzz_talk *t, struct msg *m, struct oscore_room rooms[2])
@@ -139,34 +155,90 @@ unsigned fuzz_layer_read(struct fuzz_ends *e, struct fuzz_talk *t, struct msg *m
 			return n + 1;
 		if (r != OSCORE_OK)
 			break;
+		note_nonce(e, t->contexts[n], o.piv, bytes_of(t->asked[n].piv, t->asked[n].piv_len), m->payload);
 		*m = out;
 		n++;
 	}
 	return n;
 }
 
-bool fuzz_layer_heard(struct fuzz_ends *e, const struct msg *m, struct oscore_request *rq)
+/* Block1 around the layer (RFC 8613 §4.1.3.4.2). True: it is all there, and in *whole. */
+static bool gather(struct fuzz_ends *e, const struct msg *m, struct fuzz_asked *a, uint8_t *buf, struct msg *whole)
 {
+	struct msg_iter it = msg_options(m);
+	struct msg_option opt;
+	struct msgbuf b;
+
+	a->piece = a->last = false;
+	if (!msg_find(m, OPTION_BLOCK1, &opt) || !block_parse(opt.value, &a->outer)) {
+		*whole = *m;
+		return true;
+	}
+	e->n_gathered = a->outer.num ? e->n_gathered : 0;
+	a->piece = a->outer.more;
+	a->last = !a->piece;
+	if (e->n_gathered + m->payload.len > sizeof e->gathered)
+		return false;
+	memcpy(e->gathered + e->n_gathered, m->payload.ptr, m->payload.len);
+	e->n_gathered += m->payload.len;
+	msgbuf_begin(&b, buf, DGRAM_MAX, m->type, m->code, m->mid, m->token);
+	while (msg_next(&it, &opt))
+		if (opt.number != OPTION_BLOCK1 && opt.number != OPTION_SIZE1 && opt.number != OPTION_REQUEST_TAG)
+			msgbuf_option(&b, opt.number, opt.value);
+	msgbuf_payload(&b, bytes_of(e->gathered, e->n_gathered));
+	return !a->piece && msg_parse(whole, msgbuf_end(&b)) == MSG_OK;
+}
+
+bool fuzz_layer_heard(struct fuzz_ends *e, const struct msg *m, struct fuzz_asked *a)
+{
+	uint8_t buf[DGRAM_MAX];
 	struct oscore_room room;
 	struct oscore_option o;
 	struct msg_option value;
 	enum oscore_result r;
-	struct msg out;
+	struct msg whole, out;
 
 	if (!msg_find(m, OPTION_OSCORE, &value) || oscore_option_parse(&o, value.value) != OSCORE_OPTION_OK ||
 	    !o.piv.ptr || !bytes_equal(o.kid, oscore_id_bytes(&e->at[FUZZ_NEXT].setup.recipient_id)))
 		return false;
-	r = oscore_unprotect_request(&e->at[FUZZ_NEXT], m, &o, &room, &out, rq);
-	return r == OSCORE_OK || r == OSCORE_REPLAYED; /* sent again */
+	if (!gather(e, m, a, buf, &whole))
+		return true;
+	r = oscore_unprotect_request(&e->at[FUZZ_NEXT], &whole, &o, &room, &out, &a->layer);
+	if (r == OSCORE_OK) {
+		note_nonce(e, FUZZ_NEXT, o.piv, o.piv, whole.payload);
+		fuzz_note_asked(a, &out);
+	}
+	return r == OSCORE_OK || r == OSCORE_REPLAYED || a->last; /* sent again, or pieces of two */
 }
 
-size_t fuzz_layer_response(struct fuzz_ends *e, struct oscore_request *rq, uint8_t *buf, size_t len)
+/* What a server says to the last piece, too. */
+static size_t add_block1(const struct block *outer, uint8_t *buf, size_t len)
+{
+	uint8_t copy[DGRAM_MAX];
+	struct msg_option opt;
+	struct msg_iter it;
+	struct msgbuf b;
+	struct msg m;
+
+	memcpy(copy, buf, len);
+	if (msg_parse(&m, bytes_of(copy, len)) != MSG_OK)
+		return len;
+	msgbuf_begin(&b, buf, DGRAM_MAX, m.type, m.code, m.mid, m.token);
+	for (it = msg_options(&m); msg_next(&it, &opt) && opt.number < OPTION_BLOCK1;)
+		msgbuf_option(&b, opt.number, opt.value);
+	msgbuf_option_uint(&b, OPTION_BLOCK1, block_value(*outer));
+	msgbuf_payload(&b, m.payload);
+	return msgbuf_end(&b).len;
+}
+
+size_t fuzz_layer_response(struct fuzz_ends *e, struct fuzz_asked *a, uint8_t *buf, size_t len)
 {
 	struct oscore_room room;
 	struct msg in, out;
 
 	if (msg_parse(&in, bytes_of(buf, len)) != MSG_OK || !msg_is_response(&in) ||
-	    oscore_protect_response(&e->at[FUZZ_NEXT], &in, rq, &room, &out) != OSCORE_OK)
+	    oscore_protect_response(&e->at[FUZZ_NEXT], &in, &a->layer, &room, &out) != OSCORE_OK)
 		return 0;
-	return put_back(buf, &room, &out);
+	len = put_back(buf, &room, &out);
+	return a->last ? add_block1(&a->outer, buf, len) : len;
 }
