@@ -146,13 +146,20 @@ struct exchange *exchange_open(struct exchange_table *t, const struct path *clie
 	return x;
 }
 
+/* While it is renewed it is not the less a relation. */
+static bool is_relation(const struct exchange *x)
+{
+	return x->state == EXCHANGE_OBSERVING || x->renewing;
+}
+
 void exchange_set_state(struct exchange_table *t, struct exchange *x, enum exchange_state s)
 {
 	uint32_t *count = x->subject == EXCHANGE_NONE ? &t->observing[x->server] : &t->following;
 
-	*count -= x->state == EXCHANGE_OBSERVING;
-	*count += s == EXCHANGE_OBSERVING;
+	*count -= is_relation(x);
 	x->state = (uint8_t)s;
+	x->renewing &= s != EXCHANGE_OBSERVING && s != EXCHANGE_FREE;
+	*count += is_relation(x);
 }
 
 void exchange_close(struct exchange_table *t, struct exchange *x)

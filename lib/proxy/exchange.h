@@ -77,6 +77,7 @@ struct exchange {
 	uint8_t why;   /* it cannot go up: enum fault */
 	bool asked;    /* a subject whose followers were asked whether they are there */
 	bool own;      /* the guard's: no client hears of it */
+	bool renewing; /* a relation that is asked for anew */
 	bool keyed;    /* it has a key */
 	bool up_indexed, down_indexed, subject_indexed;
 };

@@ -72,7 +72,7 @@ static struct bytes piece(const struct pieces *ps, const struct msg *whole, bool
 	size_t left = whole->payload.len - ps->sent, n = ps->cut ? least(left, block_size(ps->szx1)) : left;
 
 	*last = n == left;
-	return n ? bytes_of(whole->payload.ptr + ps->sent, n) : whole->payload;
+	return bytes_part(whole->payload, ps->sent, n);
 }
 
 /* Block1 of the piece that is due; false: it has none. */

@@ -59,7 +59,7 @@ static bool choose_block(const struct representation *r, const struct block *ask
 
 	if (r->more && left < block_size(szx)) /* no whole block of that size is here */
 		szx = block_szx((uint32_t)left);
-	*payload = bytes_of(r->payload.ptr + from, left < block_size(szx) ? left : block_size(szx));
+	*payload = bytes_part(r->payload, from, block_size(szx));
 	block_at((uint32_t)(r->offset + from), szx, r->more || payload->len < left, out);
 	return out->more || out->num > 0;
 }

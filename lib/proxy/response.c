@@ -88,12 +88,23 @@ static void account(struct proxy *p, struct exchange *x, const struct msg *m, ts
 	upstream_settled(p, x, now);
 }
 
+/*
+ * So that a relation that moved can settle there, and that notifications may go there: after a large answer its client is not asked
+ * any more (I3).
+ */
+static bool wants_ping(const struct proxy *p, const struct exchange *x, tstamp now)
+{
+	return !guard_knows(p->guard, &x->client.remote, now) ||
+	       (x->observe && !guard_reaches(p->guard, &x->client.remote, now));
+}
+
 static void deliver_first(struct proxy *p, struct exchange *x, const struct msg *m, bool observing, tstamp now)
 {
 	reply_forward(p, x, m, m->type == MSG_CON, now);
-	if (x->accepted && !guard_knows(p->guard, &x->client.remote, now) &&
-	    guard_may_reply(p->guard, &x->client.remote, now))
-		reply_ping(p, &x->client, now); /* so that a relation that moved can settle there */
+	if (x->accepted && wants_ping(p, x, now) && guard_may_reply(p->guard, &x->client.remote, now)) {
+		x->bytes_out += 4 + PROXY_FRAME;
+		reply_ping(p, &x->client, now);
+	}
 	if (x->observe && observing && MSG_CLASS(m->code) == 2) {
 		exchange_set_state(&p->exchanges, x, EXCHANGE_OBSERVING);
 		x->con_at = now;

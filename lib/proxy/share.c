@@ -54,9 +54,8 @@ static bool is_uri(uint16_t number)
 
 static void put_options(struct text *t, const struct msg *m, bool of_uri)
 {
-	static const uint16_t end[2] = {
-		0, UINT16_MAX
-	}; /* no option is so long: a payload cannot look like more of them */
+	/* no option is so long: a payload cannot look like more of them */
+	static const uint16_t end[2] = { 0, UINT16_MAX };
 	struct msg_iter it = msg_options(m);
 	struct msg_option opt;
 

@@ -635,6 +635,7 @@ bool upstream_renew(struct proxy *p, struct exchange *x, tstamp now)
 	if (x->has_layer)
 		forget_pieces(p, x);
 	x->opened = now;
+	x->renewing = true;
 	return submit(p, x, d, write_again(x, d), now);
 }
 

@@ -169,7 +169,7 @@ static void check_all(const struct world *w)
 			continue;
 		count++;
 		holding += is_held(x);
-		if (x->state == EXCHANGE_OBSERVING)
+		if (x->state == EXCHANGE_OBSERVING || x->renewing)
 			*(x->subject == EXCHANGE_NONE ? &observing[x->server] : &following) += 1;
 		packets += check_exchange(w, x);
 	}
