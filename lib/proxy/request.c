@@ -4,6 +4,7 @@
 #include "proxy/holds.h"
 #include "proxy/opening.h"
 #include "proxy/share.h"
+#include "proxy/share_key.h"
 
 /* application/edhoc+cbor-seq and application/cid-edhoc+cbor-seq (RFC 9528 §10.9) */
 #define FORMAT_EDHOC     64
@@ -261,7 +262,7 @@ static void judge(struct proxy *p, struct request *rq, tstamp now)
 {
 	struct verdict v;
 
-	share_note(p, rq);
+	share_key_note(p, rq);
 	if (!serve_shared(p, rq, now)) {
 		v = guard_check(p->guard, &rq->facts, now);
 		tap(p, rq, &v, now);

@@ -3,138 +3,15 @@
 #include "proxy/ending.h"
 #include "proxy/reply.h"
 #include "proxy/response.h"
+#include "proxy/share_key.h"
 #include "proxy/upstream.h"
 
 #define RENEW_LEAST 5 /* s: more often no relation is renewed */
 #define RENEW_LATER (60 * TSTAMP_S)
 
-/* --- what is asked for ---------------------------------------------------------------------------------------------- */
-
-/* As the server will see it, one after the other. An option takes a byte on the wire, and four more here. */
-struct text {
-	uint8_t buf[5 * DGRAM_MAX + 16];
-	size_t len, uri;
-};
-
-static void put(struct text *t, const void *from, size_t n)
-{
-	if (n)
-		memcpy(t->buf + t->len, from, n);
-	t->len += n;
-}
-
-/* Not a part of the key: what only concerns this hop, or this client, or blocks of a whole (RFC 7252 §5.4.2, RFC 9175 §3.7). */
-static bool is_beside(uint16_t number)
-{
-	switch (number) {
-	case OPTION_ETAG:
-	case OPTION_OBSERVE:
-	case OPTION_ACCEPT: /* apart */
-	case OPTION_HOP_LIMIT:
-	case OPTION_BLOCK1:
-	case OPTION_BLOCK2:
-	case OPTION_REQUEST_TAG: return true;
-	default: return option_is_no_cache_key(number);
-	}
-}
-
-static bool is_uri(uint16_t number)
-{
-	switch (number) {
-	case OPTION_URI_HOST:
-	case OPTION_URI_PORT:
-	case OPTION_URI_PATH:
-	case OPTION_URI_PATH_ABBREV:
-	case OPTION_URI_QUERY:
-	case OPTION_PROXY_URI:
-	case OPTION_PROXY_SCHEME: return true;
-	default: return false;
-	}
-}
-
-static void put_options(struct text *t, const struct msg *m, bool of_uri)
-{
-	/* no option is so long: a payload cannot look like more of them */
-	static const uint16_t end[2] = { 0, UINT16_MAX };
-	struct msg_iter it = msg_options(m);
-	struct msg_option opt;
-
-	while (msg_next(&it, &opt)) {
-		uint16_t head[2] = { opt.number, (uint16_t)opt.value.len };
-
-		if (is_uri(opt.number) != of_uri || is_beside(opt.number))
-			continue;
-		put(t, head, sizeof head);
-		put(t, opt.value.ptr, opt.value.len);
-	}
-	put(t, end, sizeof end);
-}
-
-/* Each layer of ours has its own clients: what one context is told is no other's business. */
-static uint8_t circle(const struct request *rq)
-{
-	return rq->layers.n ? (uint8_t)rq->layers.off[rq->layers.n - 1].context : PROXY_NO_CONTEXT;
-}
-
-static struct cache_key key_of(const struct proxy *p, const struct request *rq, const struct msg *forwarded)
-{
-	struct text t = { .len = 0 };
-	struct cache_key k = { .accept = rq->view.accept };
-	uint8_t head[2] = { rq->msg->code, circle(rq) };
-
-	put(&t, &rq->target.server, 1);
-	put_options(&t, forwarded, true);
-	k.uri = siphash(&p->share_keys[0], t.buf, t.len);
-	put(&t, head, sizeof head);
-	put_options(&t, forwarded, false);
-	if (rq->msg->code == MSG_FETCH) /* RFC 8132 §2.2 */
-		put(&t, rq->msg->payload.ptr, rq->msg->payload.len);
-	k.request = siphash(&p->share_keys[1], t.buf, t.len);
-	return k;
-}
-
-static bool is_plain(const struct request *rq)
-{
-	return !rq->view.oscore.ptr && !rq->view.edhoc && !rq->view.silent_ok;
-}
-
-/* Whoever may ask the device at all. */
-static bool is_admitted(const struct proxy *p, const struct request *rq)
-{
-	const struct policy_server *s = &p->cfg.policy.servers[rq->target.server];
-
-	return rq->layers.n > 0 ||
-	       (s->plain != PLAIN_DENY && s->mode != MODE_FULL && !p->cfg.servers[rq->target.server].require_layer);
-}
-
-static bool is_safe(const struct request *rq)
-{
-	return rq->msg->code == MSG_GET || rq->msg->code == MSG_FETCH;
-}
-
-void share_note(const struct proxy *p, struct request *rq)
-{
-	const struct target_edits e = { .drop_echo = true };
-	uint8_t buf[DGRAM_MAX];
-	struct msgbuf b;
-	struct msg m;
-
-	rq->keyed = false;
-	if (!is_plain(rq) || !is_admitted(p, rq) || !(p->cache || rq->view.observe || rq->view.deregister))
-		return;
-	if (is_safe(rq) && rq->view.has_block1) /* what it asks for is not in this block alone */
-		return;
-	msgbuf_begin(&b, buf, sizeof buf, MSG_CON, rq->msg->code, 0, bytes_of(NULL, 0));
-	target_rewrite(&rq->target, &rq->view, &e, &b);
-	if (msg_parse(&m, msgbuf_end(&b)) != MSG_OK)
-		return;
-	rq->key = key_of(p, rq, &m);
-	rq->keyed = true;
-}
-
 static bool may_share(const struct request *rq)
 {
-	return rq->keyed && is_safe(rq) && !rq->view.has_block1;
+	return rq->keyed && share_key_is_safe(rq->msg->code) && !rq->view.has_block1;
 }
 
 /* --- what is known -------------------------------------------------------------------------------------------------- */
@@ -435,10 +312,16 @@ void share_join(struct proxy *p, struct exchange *subject, struct exchange *foll
 		tell(p, follower, &r, r.head.max_age > age ? r.head.max_age - (uint32_t)age : 0, true, false, now);
 }
 
+/* What was asked to change, and what came to be of it (RFC 7252 §5.9.1.1). */
 static void make_old(struct proxy *p, const struct exchange *x, const struct msg *m)
 {
-	if (p->cache && (m->code == MSG_CREATED || m->code == MSG_DELETED || m->code == MSG_CHANGED))
-		cache_invalidate(p->cache, x->key.uri);
+	struct msg_option location;
+
+	if (!p->cache || (m->code != MSG_CREATED && m->code != MSG_DELETED && m->code != MSG_CHANGED))
+		return;
+	cache_invalidate(p->cache, x->key.uri);
+	if (msg_find(m, OPTION_LOCATION_PATH, &location) || msg_find(m, OPTION_LOCATION_QUERY, &location))
+		cache_invalidate(p->cache, share_key_location(p, x->server, m));
 }
 
 void share_keep(struct proxy *p, struct exchange *x, const struct msg *m, tstamp now)
@@ -446,7 +329,7 @@ void share_keep(struct proxy *p, struct exchange *x, const struct msg *m, tstamp
 	uint8_t room[CACHE_OPTIONS];
 	struct representation r;
 
-	if (x->method != MSG_GET && x->method != MSG_FETCH)
+	if (!share_key_is_safe(x->method))
 		make_old(p, x, m);
 	else if (!p->cache || !read_answer(x, m, room, &r))
 		return;

@@ -18,8 +18,6 @@ struct share_hit {
 	uint8_t payload[1024], options[CACHE_OPTIONS], etag[CACHE_ETAG];
 };
 
-/* Notes what rq asks for, if it is a thing that several may ask for. */
-void share_note(const struct proxy *p, struct request *rq);
 /* What is known and fresh. */
 bool share_known(struct proxy *p, const struct request *rq, struct share_hit *out, tstamp now);
 /* The subject whose answer, coming or come, is rq's answer, too; NULL: none. */

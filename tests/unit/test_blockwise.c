@@ -699,6 +699,311 @@ static void test_layers(void **state)
 	}
 }
 
+/* --- bodies of 16 KiB over a bad link ------------------------------------------------------------------------------- */
+
+#define BODY   16384
+#define TALKS  3
+#define BODIES 8
+
+/* A client that puts its body there, or gets what is there, in blocks of 1024. It repeats itself, and answers pings. */
+struct talk {
+	struct path path;
+	bool gets, done;
+	uint8_t body[BODY];
+	size_t at; /* what is acknowledged, or has come */
+	uint8_t szx;
+	uint16_t mid;
+	tstamp due, since;
+	uint8_t wire[1300];
+	size_t len;
+	unsigned failures;
+};
+
+/* A server that keeps bodies apart by their Request-Tags. */
+struct upload {
+	uint8_t tag[16], tag_len, body[BODY];
+	size_t len;
+};
+
+struct site {
+	struct talk talks[TALKS];
+	struct upload uploads[BODIES];
+	uint8_t representation[BODY];
+	unsigned n_uploads, complete, lost;
+	size_t largest;
+};
+
+static bool is_lost(struct engine *e)
+{
+	struct site *s = e->sink_arg;
+	bool lost = engine_random(e) % 10 == 0;
+
+	s->lost += lost;
+	return lost;
+}
+
+/* The Request-Tags in a row. */
+static uint8_t tags_of(const struct msg *m, uint8_t out[16])
+{
+	struct msg_iter it = msg_options(m);
+	struct msg_option opt;
+	size_t n = 0;
+
+	while (msg_next(&it, &opt))
+		if (opt.number == OPTION_REQUEST_TAG && n + opt.value.len <= 16 && opt.value.len) {
+			memcpy(out + n, opt.value.ptr, opt.value.len);
+			n += opt.value.len;
+		}
+	return (uint8_t)n;
+}
+
+static struct upload *upload_of(struct site *s, const struct msg *m)
+{
+	uint8_t tag[16], n = tags_of(m, tag);
+
+	for (unsigned i = 0; i < s->n_uploads; i++)
+		if (bytes_equal(bytes_of(tag, n), bytes_of(s->uploads[i].tag, s->uploads[i].tag_len)))
+			return &s->uploads[i];
+	assert_true(s->n_uploads < BODIES);
+	memcpy(s->uploads[s->n_uploads].tag, tag, n);
+	s->uploads[s->n_uploads].tag_len = n;
+	return &s->uploads[s->n_uploads++];
+}
+
+static bool take_piece(struct site *s, const struct msg *m, const struct block *b1)
+{
+	struct upload *u = upload_of(s, m);
+	size_t at = block_offset(*b1);
+	bool known = false;
+
+	if (at > u->len || at + m->payload.len > BODY)
+		return false;
+	memcpy(u->body + at, m->payload.ptr, m->payload.len);
+	u->len = at + m->payload.len;
+	if (b1->more)
+		return true;
+	for (unsigned i = 0; i < TALKS; i++)
+		known |= !s->talks[i].gets && u->len == BODY && memcmp(u->body, s->talks[i].body, BODY) == 0;
+	assert_true(known); /* it is one client's, and all of it */
+	s->complete++;
+	return true;
+}
+
+/* What the server answers. */
+static void serve_site(struct engine *e, const struct engine_sent *d, const struct msg *m)
+{
+	struct site *s = e->sink_arg;
+	struct block b1 = { 0, 2, false }, b2 = { 0, 2, false };
+	struct msg_option opt;
+	uint8_t buf[200];
+	struct msgbuf b;
+	bool good = true;
+
+	if (!msg_is_request(m))
+		return;
+	s->largest = m->payload.len > s->largest ? m->payload.len : s->largest;
+	if (msg_find(m, OPTION_BLOCK1, &opt))
+		assert_true(block_parse(opt.value, &b1));
+	if (msg_find(m, OPTION_BLOCK2, &opt))
+		assert_true(block_parse(opt.value, &b2));
+	if (m->code == MSG_PUT)
+		good = take_piece(s, m, &b1);
+	msgbuf_begin(&b, buf, sizeof buf, MSG_ACK,
+		     m->code == MSG_GET ? MSG_CONTENT
+		     : !good            ? MSG_INCOMPLETE
+		     : b1.more          ? MSG_CONTINUE
+					: MSG_CHANGED,
+		     m->mid, m->token);
+	if (m->code == MSG_GET) {
+		assert_true(b2.szx <= 2);
+		b2.more = block_offset(b2) + block_size(b2.szx) < BODY;
+		msgbuf_option(&b, OPTION_ETAG, bytes_of("1", 1));
+		msgbuf_option_uint(&b, OPTION_BLOCK2, block_value(b2));
+		msgbuf_payload(&b, bytes_of(s->representation + block_offset(b2), block_size(b2.szx)));
+	} else {
+		msgbuf_option_uint(&b, OPTION_BLOCK1, block_value(b1));
+	}
+	if (!is_lost(e))
+		proxy_receive(e->proxy, &d->to, msgbuf_end(&b), e->now);
+}
+
+/* The next block of t's. */
+static void say_next(struct engine *e, struct talk *t)
+{
+	struct block b = { 0 };
+	struct msgbuf out;
+
+	assert_true(block_at((uint32_t)t->at, t->szx, !t->gets && t->at + block_size(t->szx) < BODY, &b));
+	t->mid++;
+	msgbuf_begin(&out, t->wire, sizeof t->wire, MSG_CON, t->gets ? MSG_GET : MSG_PUT, t->mid, bytes_of(&t->mid, 2));
+	msgbuf_option(&out, OPTION_URI_PATH, bytes_of("lamp", 4));
+	if (!t->gets || t->at)
+		msgbuf_option_uint(&out, t->gets ? OPTION_BLOCK2 : OPTION_BLOCK1, block_value(b));
+	if (!t->gets)
+		msgbuf_payload(&out, bytes_of(t->body + t->at, block_size(t->szx)));
+	t->len = msgbuf_end(&out).len;
+	t->due = t->since = e->now;
+}
+
+static void hear_block(struct talk *t, const struct msg *m)
+{
+	struct block b = { 0, BLOCK_SZX_MAX, false };
+	struct msg_option opt;
+
+	assert_true(msg_find(m, OPTION_BLOCK2, &opt) && block_parse(opt.value, &b));
+	assert_int_equal(block_offset(b), t->at);
+	assert_int_equal(m->payload.len, block_size(b.szx));
+	memcpy(t->body + t->at, m->payload.ptr, m->payload.len);
+	t->at += m->payload.len;
+	t->szx = b.szx;
+	while (t->szx < BLOCK_SZX_MAX && t->at % block_size((uint8_t)(t->szx + 1)) == 0) /* as much as it can */
+		t->szx++;
+	t->done = !b.more;
+}
+
+static void hear(struct engine *e, struct talk *t, const struct msg *m)
+{
+	const uint8_t empty[] = { m->code == MSG_EMPTY ? 0x70 : 0x60, 0, (uint8_t)(m->mid >> 8), (uint8_t)m->mid };
+
+	if (m->type == MSG_CON)
+		proxy_receive(e->proxy, &t->path, bytes_of(empty, 4), e->now);
+	if (m->code == MSG_EMPTY || t->done || !bytes_equal(m->token, bytes_of(&t->mid, 2)))
+		return;
+	if (m->code == MSG_CONTINUE || m->code == MSG_CHANGED) {
+		t->at += block_size(t->szx);
+		t->done = m->code == MSG_CHANGED;
+		assert_true(t->done == (t->at == BODY));
+	} else if (m->code == MSG_CONTENT) {
+		hear_block(t, m);
+	} else {
+		assert_true(m->code == MSG_GATEWAY_TIMEOUT || m->code == MSG_UNAVAILABLE ||
+			    m->code == MSG_TOO_MANY_REQUESTS);
+		t->failures++;
+	}
+	if (!t->done)
+		say_next(e, t);
+}
+
+static void on_the_way(struct engine *e, const struct engine_sent *d)
+{
+	struct site *s = e->sink_arg;
+	struct engine_sent copy = *d;
+	struct msg m;
+
+	assert_int_equal(msg_parse(&m, bytes_of(copy.buf, copy.len)), MSG_OK);
+	if (d->to.leg == LEG_DEVICE) {
+		if (!is_lost(e))
+			serve_site(e, &copy, &m);
+		return;
+	}
+	for (unsigned i = 0; i < TALKS; i++)
+		if (addr_equal(&s->talks[i].path.remote, &d->to.remote))
+			hear(e, &s->talks[i], &m);
+}
+
+/* Two put, and one gets, at once. All bodies arrive as they are, whatever is lost, and no datagram is too large for the link. */
+static void test_bad_link(void **state)
+{
+	(void)state;
+	for (unsigned n = 0; n < 6; n++) {
+		struct proxy_config c = narrow(n & 1 ? engine_open() : engine_roomy());
+		struct site *s = calloc(1, sizeof *s);
+		struct engine *e;
+		bool done = false;
+
+		c.cache_size = n / 2 == 1 ? 65536 : 0;
+		e = engine_start(&c);
+		e->seed = n;
+		e->sink = on_the_way;
+		e->sink_arg = s;
+		for (size_t i = 0; i < BODY; i++)
+			s->representation[i] = (uint8_t)engine_random(e);
+		for (unsigned i = 0; i < TALKS; i++) {
+			struct talk *t = &s->talks[i];
+
+			t->path = engine_peer(e, (const char[]){ (char)('a' + i), '\0' })->path;
+			t->szx = BLOCK_SZX_MAX;
+			t->gets = i == 2;
+			for (size_t k = 0; k < BODY && !t->gets; k++)
+				t->body[k] = (uint8_t)engine_random(e);
+			say_next(e, t);
+		}
+		for (unsigned step = 0; step < 200000 && !done; step++) {
+			done = true;
+			for (unsigned i = 0; i < TALKS; i++) {
+				struct talk *t = &s->talks[i];
+
+				done &= t->done;
+				if (t->done || !tstamp_reached(t->due, e->now))
+					continue;
+				if (tstamp_since(t->since, e->now) > 100 * TSTAMP_S)
+					say_next(e, t);
+				t->due = tstamp_add(e->now, 3 * TSTAMP_S);
+				engine_receive(e, &t->path, bytes_of(t->wire, t->len));
+			}
+			engine_wait(e, 100 * TSTAMP_MS);
+		}
+		assert_true(done && s->lost > 50);
+		assert_true(s->complete >= 2);
+		assert_memory_equal(s->talks[2].body, s->representation, BODY);
+		assert_true(s->largest <= 64);
+		engine_stop(e);
+		free(s);
+	}
+}
+
+/* A stranger asks first, and one who proved himself wants the same: it is gathered, and the stranger is asked who he is. */
+static void test_stranger_first(void **state)
+{
+	struct proxy_config c = narrow(engine_roomy());
+	struct engine *e;
+
+	(void)state;
+	c.cache_size = 65536;
+	e = engine_start(&c);
+	ENGINE_PLAY(e, "prove a", "x> CON 0.01 0001 #0e Uri-Path:lamp", "c> CON 0.01 0001 #0c Uri-Path:lamp",
+		    "a> CON 0.01 0001 #0a Uri-Path:lamp", "lamp< CON 0.01 * #* Block2=02 *r", "quiet",
+		    "lamp> ACK 2.05 $ #$ Block2=0a !" ONE, "lamp< CON 0.01 * #* Block2=12 *r", "quiet",
+		    "lamp> ACK 2.05 $ #$ Block2=1a !" TWO, "lamp< CON 0.01 * #* Block2=22 *r",
+		    "lamp> ACK 2.05 $ #$ Block2=22 !x", "a< ACK 2.05 0001 #0a !" ONE TWO "x", "c< CON 0.00 * #",
+		    "x< CON 0.00 * #", "quiet", "c> RST 0.00 $ #", "c< ACK 2.05 0001 #0c !" ONE TWO "x");
+	e->n_out = 0;
+	engine_stop(e);
+}
+
+/* First blocks from everywhere, of bodies that never end: each costs what a request costs, and one who is known goes on. */
+static void test_endless_bodies(void **state)
+{
+	struct proxy_config c = narrow(engine_careful());
+	struct engine *e = engine_start(&c);
+	uint64_t asked;
+
+	(void)state;
+	ENGINE_PLAY(e, "prove a");
+	for (unsigned i = 0; i < 2000; i++) {
+		struct path who = engine_path("[2001:db8:bad::1]:40000");
+		uint8_t buf[DGRAM_MAX];
+
+		who.remote.ip[7] = (uint8_t)i;
+		who.remote.ip[6] = (uint8_t)(i >> 8);
+		engine_receive(
+			e, &who,
+			msgtext_write("CON 0.03 0001 #01 Uri-Path:lamp Block1=fffffe Size1=ffffffff !" ONE TWO THREE
+					      FOUR ONE TWO THREE FOUR ONE TWO THREE FOUR ONE TWO THREE FOUR,
+				      buf, sizeof buf));
+	}
+	asked = e->to_device;
+	assert_in_range(asked, 1, 8); /* the budget of strangers */
+	assert_in_range(e->proxy->pool.used, 1, 4 * asked + 1);
+	e->n_out = 0;
+	ENGINE_PLAY(e, "wait 20s", "a> CON 0.03 0001 #01 Uri-Path:house Uri-Path:door !" ONE "x", "wait 10s",
+		    "door< CON 0.03 * #* Block1=0a Size1=41 *r *p", "door> ACK 2.31 $ #$ Block1=0a", "wait 1s",
+		    "door< CON 0.03 * #* Block2=02 Block1=12 *r !x", "door> ACK 2.04 $ #$ Block1=12",
+		    "a< ACK 0.00 0001 #", "a< CON 2.04 * #01", "a> ACK 0.00 $ #");
+	e->n_out = 0;
+	engine_stop(e);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -716,6 +1021,9 @@ int main(void)
 		cmocka_unit_test(test_notifications),
 		cmocka_unit_test(test_any_moment),
 		cmocka_unit_test(test_layers),
+		cmocka_unit_test(test_bad_link),
+		cmocka_unit_test(test_stranger_first),
+		cmocka_unit_test(test_endless_bodies),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -105,8 +105,8 @@ static void test_renewed(void **state)
 	bottle_ask(&b, &t, "a", "0", "CON 0.01 0002 #20 Observe= Uri-Path:lamp");
 	bottle_hear(&b, &t, "a", 1, "ACK 2.05 0002 #20 Observe=* !1");
 	assert_true(t.piv == BOTTLE_NO_PIV);
-	ENGINE_PLAY(b.e, "wait 59s", "quiet", "wait 2s", "lamp< CON 0.01 * #$o Observe=",
-		    "lamp> ACK 2.05 $ #$ Observe=03 !2");
+	ENGINE_PLAY(b.e, "wait 59s", "quiet", "wait 2s",
+		    "lamp< CON 0.01 * #$o Observe=", "lamp> ACK 2.05 $ #$ Observe=03 !2");
 	bottle_hear(&b, &t, "a", 1, "CON 2.05 * #20 Observe=* !2");
 	engine_line(b.e, "a> ACK 0.00 %s #", t.mid);
 	engine_line(b.e, "lamp> NON 2.05 0002 #$o Observe=04 !3");

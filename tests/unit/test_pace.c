@@ -200,18 +200,12 @@ static void test_answered_never_waits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_healthy),
-		cmocka_unit_test(test_doubted),
-		cmocka_unit_test(test_heard),
-		cmocka_unit_test(test_heard_meanwhile),
-		cmocka_unit_test(test_silent),
-		cmocka_unit_test(test_given_up_alone),
-		cmocka_unit_test(test_state),
-		cmocka_unit_test(test_two_doubt),
-		cmocka_unit_test(test_lanes),
-		cmocka_unit_test(test_no_overflow),
-		cmocka_unit_test(test_rate_of_probes),
-		cmocka_unit_test(test_answered_never_waits),
+		cmocka_unit_test(test_healthy),        cmocka_unit_test(test_doubted),
+		cmocka_unit_test(test_heard),          cmocka_unit_test(test_heard_meanwhile),
+		cmocka_unit_test(test_silent),         cmocka_unit_test(test_given_up_alone),
+		cmocka_unit_test(test_state),          cmocka_unit_test(test_two_doubt),
+		cmocka_unit_test(test_lanes),          cmocka_unit_test(test_no_overflow),
+		cmocka_unit_test(test_rate_of_probes), cmocka_unit_test(test_answered_never_waits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

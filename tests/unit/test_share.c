@@ -556,6 +556,30 @@ static void test_forged_followers(void **state)
 	engine_stop(e);
 }
 
+/* Half of the places are followers' at most: who comes then is judged as if nobody had asked, and asks for himself. */
+static void test_places(void **state)
+{
+	struct proxy_config c = keeping(engine_roomy());
+	struct engine *e;
+
+	(void)state;
+	c.exchanges = 16;
+	e = engine_start(&c);
+	ENGINE_PLAY(e, "prove a", "prove b", "prove c", "prove d", "prove e", "prove f", "prove g", "prove h",
+		    "a> CON 0.01 0001 #01 Observe= " T, "lamp< CON 0.01 * #*t Observe= Uri-Path:t",
+		    "a> CON 0.01 0002 #02 Observe= " T, "a> CON 0.01 0003 #03 Observe= " T,
+		    "b> CON 0.01 0001 #01 Observe= " T, "c> CON 0.01 0001 #01 Observe= " T,
+		    "d> CON 0.01 0001 #01 Observe= " T, "e> CON 0.01 0001 #01 Observe= " T,
+		    "f> CON 0.01 0001 #01 Observe= " T, "quiet");
+	assert_int_equal(e->proxy->exchanges.followers, 8);
+	ENGINE_PLAY(e, "g> CON 0.01 0001 #01 Observe= " T, "lamp< CON 0.01 * #*g Observe= Uri-Path:t",
+		    "lamp> ACK 2.05 $ #$ Observe=01 !g", "g< ACK 2.05 0001 #01 Observe=* !g",
+		    "lamp> NON 2.05 7001 #$t Observe=01 !t", "a< ACK 2.05 0003 #03 Observe=* !t", "flush",
+		    "lamp> NON 2.05 7002 #$g Observe=02 !g2", "g< * 2.05 * #01 Observe=* !g2", "quiet");
+	e->n_out = 0;
+	engine_stop(e);
+}
+
 /* --- observers of one relation ------------------------------------------------------------------------------------------ */
 
 struct crowd {
@@ -706,6 +730,7 @@ static void test_each(void **state)
 /* It registers again under its token before it was answered: one observation. It leaves before that: none, here or there. */
 static void test_early(void **state)
 {
+	struct proxy_config without = engine_roomy();
 	struct engine *e = start();
 
 	(void)state;
@@ -715,10 +740,13 @@ static void test_early(void **state)
 		    "a< NON 2.05 * #01 Observe=* !2", "quiet", "a> RST 0.00 $ #",
 		    "lamp> NON 2.05 7003 #$t Observe=03 !3", "lamp< RST 0.00 7003 #", "quiet");
 	assert_int_equal(e->proxy->exchanges.count, 0);
+	engine_stop(e);
+	e = engine_start(&without); /* else the one that leaves would be told the same as the other */
 	ENGINE_PLAY(e, "prove a", "a> NON 0.01 0003 #01 Observe= Uri-Path:lamp",
-		    "lamp< NON 0.01 * #*t Observe=", "a> NON 0.01 0004 #01 Observe=01 Uri-Path:lamp", "flush",
-		    "lamp> NON 2.05 7004 #$t Observe=01 Max-Age=ffffffff !1", "flush",
-		    "lamp> NON 2.05 7005 #$t Observe=02 Max-Age=ffffffff !2", "lamp< RST 0.00 7005 #");
+		    "lamp< NON 0.01 * #*t Observe=", "a> NON 0.01 0004 #01 Observe=01 Uri-Path:lamp",
+		    "lamp< NON 0.01 * #*d Observe=01", "lamp> NON 2.05 7004 #$d !0", "a< NON 2.05 * #01 !0",
+		    "lamp> NON 2.05 7005 #$t Observe=01 Max-Age=ffffffff !1", "quiet",
+		    "lamp> NON 2.05 7006 #$t Observe=02 Max-Age=ffffffff !2", "lamp< RST 0.00 7006 #", "quiet");
 	assert_int_equal(e->proxy->exchanges.observing[0], 0);
 	e->n_out = 0;
 	engine_stop(e);
@@ -740,6 +768,43 @@ static void test_leaving(void **state)
 		"b< NON 2.05 * #0b Observe=* Max-Age=05 !2", "quiet", "b> RST 0.00 $ #", "quiet",
 		"lamp> NON 2.05 7002 #$o Observe=03 !3", "lamp< RST 0.00 7002 #", "quiet");
 	assert_int_equal(e->proxy->exchanges.count, 0);
+	engine_stop(e);
+}
+
+/* What it observed is known to be old: that it leaves goes up, under the token of the relation. */
+static void test_leaving_old(void **state)
+{
+	struct engine *e = start();
+
+	(void)state;
+	ENGINE_PLAY(e, "prove a", "a> CON 0.01 0001 #0a Observe= " T, "lamp< CON 0.01 * #*o Observe= Uri-Path:t",
+		    "lamp> ACK 2.05 $ #$ Observe=01 !1", "a< ACK 2.05 0001 #0a Observe=* !1", "a> CON 0.03 0002 #02 " T,
+		    "lamp< CON 0.03 * #* Uri-Path:t", "lamp> ACK 2.04 $ #$", "a< ACK 2.04 0002 #02",
+		    "a> CON 0.01 0003 #0a Observe=01 " T, "lamp< CON 0.01 * #$o Observe=01 Uri-Path:t",
+		    "lamp> ACK 2.05 $ #$ !2", "a< ACK 2.05 0003 #0a !2", "quiet");
+	assert_int_equal(e->proxy->exchanges.count, 0);
+	engine_stop(e);
+}
+
+/* A relation that is being renewed has its place among the server's all the time. */
+static void test_renewed_places(void **state)
+{
+	struct proxy_config c = engine_open();
+	struct engine *e;
+
+	(void)state;
+	c.servers[0].observe_max = 1;
+	e = engine_start(&c);
+	ENGINE_PLAY(e, "prove a", "a> CON 0.01 0001 #0a Observe= " T, "lamp< CON 0.01 * #*o Observe= Uri-Path:t",
+		    "lamp> ACK 2.05 $ #$ Observe=01 Max-Age=0a !1", "a< ACK 2.05 0001 #0a Observe=* Max-Age=0a !1",
+		    "wait 10s", "lamp< CON 0.01 *m #$o Observe= Uri-Path:t", "prove b",
+		    "b> CON 0.01 0001 #0b Observe= Uri-Path:lamp", "lamp< CON 0.01 * #*", "lamp> ACK 2.05 $ #$ !b",
+		    "b< ACK 2.05 0001 #0b !b");
+	assert_int_equal(e->proxy->exchanges.observing[0], 1);
+	ENGINE_PLAY(e, "lamp> ACK 2.05 $m #$o Observe=02 Max-Age=0a !2", "a< * 2.05 * #0a Observe=* Max-Age=0a !2");
+	assert_int_equal(e->proxy->exchanges.observing[0], 1);
+	ENGINE_PLAY(e, "wait 10s", "lamp< CON 0.01 *m #$o Observe= Uri-Path:t", "lamp> RST 0.00 $m #", "flush");
+	assert_int_equal(e->proxy->exchanges.observing[0], 0);
 	engine_stop(e);
 }
 
@@ -827,11 +892,14 @@ int main(void)
 		cmocka_unit_test(test_joined),
 		cmocka_unit_test(test_waiting),
 		cmocka_unit_test(test_forged_followers),
+		cmocka_unit_test(test_places),
 		cmocka_unit_test(test_crowd),
 		cmocka_unit_test(test_opaque_observers),
 		cmocka_unit_test(test_each),
 		cmocka_unit_test(test_early),
 		cmocka_unit_test(test_leaving),
+		cmocka_unit_test(test_renewed_places),
+		cmocka_unit_test(test_leaving_old),
 		cmocka_unit_test(test_confirmed),
 		cmocka_unit_test(test_lost),
 		cmocka_unit_test(test_wrong_block),
