@@ -1,6 +1,7 @@
 #include "proxy/opening.h"
 #include "coap/option.h"
 #include "proxy/ending.h"
+#include "proxy/petition.h"
 #include "proxy/share.h"
 #include "proxy/upstream.h"
 
@@ -126,7 +127,7 @@ static enum opening can_layer(const struct proxy *p, const struct exchange *x, c
 		return OPENING_DONE;
 	if (!option_knows_all(rq->msg))
 		return OPENING_BAD_OPTION;
-	return upstream_can_layer(p, x) ? OPENING_DONE : OPENING_NO_LAYER;
+	return petition_can_layer(p, x) ? OPENING_DONE : OPENING_NO_LAYER;
 }
 
 static enum opening build(struct proxy *p, struct exchange *x, const struct request *rq, tstamp now)
@@ -141,7 +142,7 @@ static enum opening build(struct proxy *p, struct exchange *x, const struct requ
 	if (!x->own)
 		take_over_observation(p, x, rq, now);
 	e = edits(p, x, rq, now);
-	return upstream_build(p, x, &rq->target, &rq->view, &e, now) ? OPENING_DONE : OPENING_NO_ROOM;
+	return petition_build(p, x, &rq->target, &rq->view, &e, now) ? OPENING_DONE : OPENING_NO_ROOM;
 }
 
 static void remember(struct proxy *p, const struct request *rq, struct exchange *x, tstamp now)

@@ -208,17 +208,18 @@ enum pieces_result pieces_gather(struct pieces *ps, const struct msg *answer, st
 	return PIECES_PARTLY;
 }
 
-/* Empty: none; it has at least one byte (RFC 7252 §5.10). */
-static struct bytes etag_of(const struct msg *m)
+static bool same_value(const struct msg *a, const struct msg *b, uint16_t number)
 {
-	struct msg_option opt;
+	struct msg_option x, y;
+	bool has_x = msg_find(a, number, &x), has_y = msg_find(b, number, &y);
 
-	return msg_find(m, OPTION_ETAG, &opt) ? opt.value : bytes_of(NULL, 0);
+	return has_x == has_y && (!has_x || bytes_equal(x.value, y.value));
 }
 
-static bool same_etag(const struct msg *a, const struct msg *b)
+/* OSCORE has no ETag outside; but each notification has its own Partial IV, and each of its blocks repeats it. */
+static bool same_body(const struct msg *a, const struct msg *b)
 {
-	return bytes_equal(etag_of(a), etag_of(b));
+	return a->code == b->code && same_value(a, b, OPTION_ETAG) && same_value(a, b, OPTION_OSCORE);
 }
 
 /* The end that does not make a whole block of the client's is given back: it will ask for it. */
@@ -238,7 +239,7 @@ enum pieces_result pieces_add(struct pieces *ps, const struct msg *answer)
 	size_t had = so_far.payload.len;
 	struct block b;
 
-	if (answer->code != so_far.code || !find_block(answer, OPTION_BLOCK2, &b) || !same_etag(answer, &so_far))
+	if (!same_body(answer, &so_far) || !find_block(answer, OPTION_BLOCK2, &b))
 		return PIECES_BROKEN;
 	if (b.szx > ps->szx2 || block_offset(b) != start2(ps) + had || answer->payload.len > block_size(b.szx))
 		return PIECES_BROKEN;

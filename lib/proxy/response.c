@@ -313,6 +313,17 @@ bool response_hasten(struct proxy *p, struct exchange *x, tstamp now)
 	return true;
 }
 
+/* The response, or what stands for it. */
+static void received(struct proxy *p, struct exchange *x, enum path_channel channel, const struct msg *m, tstamp now)
+{
+	uint8_t server = x->server;
+
+	if (!x->has_layer)
+		settle(p, x, m, now);
+	else if (!receive_layered(p, x, m, now)) /* the true one is no duplicate of it */
+		dedup_forget(p->dedup, dedup_key(speaker(server, channel), m->mid, m->token));
+}
+
 static void answered(struct proxy *p, uint8_t server, enum path_channel channel, const struct msg *m, tstamp now)
 {
 	struct exchange *x = match(p, server, m);
@@ -323,14 +334,15 @@ static void answered(struct proxy *p, uint8_t server, enum path_channel channel,
 	}
 	if (m->type == MSG_CON && !acknowledge(p, server, channel, m, now))
 		return;
-	if (x->parent != EXCHANGE_NONE)
+	if (x->parent != EXCHANGE_NONE) {
 		fetched(p, x, m, now);
-	else if (upstream_continue(p, x, m, now))
 		return;
-	else if (!x->has_layer)
-		settle(p, x, m, now);
-	else if (!receive_layered(p, x, m, now)) /* the true one is no duplicate of it */
-		dedup_forget(p->dedup, dedup_key(speaker(server, channel), m->mid, m->token));
+	}
+	switch (upstream_continue(p, x, m, now)) {
+	case UPSTREAM_ANSWERED: received(p, x, channel, m, now); break;
+	case UPSTREAM_GOES_ON: break;
+	case UPSTREAM_REFUSED: ending_refused(p, x, now); break;
+	}
 }
 
 void response_receive(struct proxy *p, const struct path *from, const struct msg *m, tstamp now)

@@ -1,8 +1,5 @@
 #include "proxy/upstream.h"
-#include "coap/option.h"
-#include "proxy/ending.h"
-
-#define WHOLE_FOR TSTAMP_HOUR /* what a server knows of blocks is tried again so often */
+#include "proxy/petition.h"
 
 static uint64_t exchange_lifetime(const struct proxy *p, uint8_t server)
 {
@@ -15,199 +12,6 @@ static uint64_t patience(const struct proxy *p, uint8_t server)
 	uint64_t wait = retransmit_wait(&core_link(p, server)->retransmit);
 
 	return wait < PROXY_PATIENCE ? wait : PROXY_PATIENCE;
-}
-
-static struct dgram *blank(struct proxy *p, uint8_t server, enum path_channel channel)
-{
-	struct dgram *d = dgram_take(&p->pool);
-
-	if (!d) {
-		core_count(p, FAULT_NO_ROOM);
-		return NULL;
-	}
-	d->to = (struct path){ .leg = LEG_DEVICE, .remote = p->cfg.servers[server].address };
-	d->to.local.port = (uint16_t)channel;
-	d->owner = DGRAM_UNOWNED;
-	d->queued = false;
-	return d;
-}
-
-static struct oscore_context *layer_context(const struct proxy *p, const struct exchange *x)
-{
-	uint8_t place = p->layers_of[x->server];
-	struct oscore_context *c = place == PROXY_NO_CONTEXT ? NULL : oscore_store_at(p->contexts, place);
-
-	return c && oscore_context_works(c) ? c : NULL;
-}
-
-bool upstream_can_layer(const struct proxy *p, const struct exchange *x)
-{
-	const struct oscore_context *c = layer_context(p, x);
-
-	return c && c->next < c->limit;
-}
-
-/* A message for x's server, in its lane; x keeps it. */
-static void own(struct proxy *p, struct exchange *x, struct dgram *d, struct bytes message)
-{
-	const struct oscore_context *c = x->has_layer && !x->pieces.whole ? layer_context(p, x) : NULL;
-
-	d->len = (uint16_t)message.len;
-	d->growth = c ? layers_growth(c) : 0;
-	d->owner = exchange_ref(&p->exchanges, x);
-	d->lane = x->lane;
-	d->device = x->server;
-	d->flow = x->flow;
-	x->up = d;
-}
-
-static enum path_channel channel_of(const struct exchange *x)
-{
-	return x->has_oscore || x->has_layer ? CHANNEL_OSCORE : CHANNEL_PLAIN;
-}
-
-/* What goes there goes in blocks of the link, if it has any and the server is not known to know none. */
-static bool is_cut(const struct proxy *p, const struct exchange *x, tstamp now)
-{
-	return core_link(p, x->server)->block_size && tstamp_reached(p->whole_until[x->server][channel_of(x)], now);
-}
-
-static uint8_t link_szx(const struct proxy *p, const struct exchange *x, tstamp now)
-{
-	return is_cut(p, x, now) ? block_szx(core_link(p, x->server)->block_size) : BLOCK_SZX_MAX;
-}
-
-/* Whose blocks a client's own are. */
-static uint64_t sender_of(const struct exchange *x)
-{
-	return x->flow ^ (x->layers.n ? x->layers.off[x->layers.n - 1].context + 1 : 0);
-}
-
-/*
- * It may want a later block of what was asked on behalf of all: to libcoap 4.3.4 another Request-Tag is another body, with another
- * ETag.
- */
-static bool follows_shared(const struct proxy *p, const struct exchange *x)
-{
-	return p->cache && x->keyed && !x->pieces.has_ask1 && (x->method == MSG_GET || x->method == MSG_FETCH);
-}
-
-/* Which pieces belong together: those of one message, and of what its client cut itself; no two clients' are mixed (RFC 9175 §3.3). */
-static void set_tag(const struct proxy *p, struct exchange *x, bool cuts)
-{
-	uint64_t what, hash;
-
-	if (cuts && !x->own && !x->pieces.has_ask1)
-		memcpy(&what, x->token, sizeof what); /* the same client may have another one under way */
-	else
-		what = x->own || follows_shared(p, x) ? x->key.request : sender_of(x);
-	hash = siphash(&p->share_keys[1], &what, sizeof what);
-
-	memcpy(x->pieces.tag, &hash, sizeof x->pieces.tag);
-}
-
-/* Of the message in d the first piece stays there. False: no room. */
-static bool cut(struct proxy *p, struct exchange *x, struct dgram *d, tstamp now)
-{
-	struct dgram *whole = dgram_take(&p->pool);
-	struct msg m;
-
-	if (!whole || msg_parse(&m, dgram_bytes(d)) != MSG_OK) {
-		dgram_give(&p->pool, whole);
-		return false;
-	}
-	set_tag(p, x, m.payload.len > block_size(link_szx(p, x, now)));
-	x->pieces.opaque = channel_of(x) == CHANNEL_OSCORE;
-	x->pieces.tagged = !x->pieces.opaque && link_szx(p, x, now) < BLOCK_SZX_MAX;
-	pieces_begin(&x->pieces, whole, &m, link_szx(p, x, now));
-	return pieces_write(&x->pieces, x->up_is_con, bytes_of(x->token, sizeof x->token), d);
-}
-
-/* What the client said of blocks; the guard's own want what there is. */
-static void note_asked(struct exchange *x, const struct request_view *v)
-{
-	x->pieces = (struct pieces){ .whole = NULL };
-	if (x->own)
-		return;
-	x->pieces.has_ask1 = v->has_block1;
-	x->pieces.ask1 = v->block1;
-	x->pieces.has_ask2 = v->has_block2;
-	x->pieces.ask2 = v->block2;
-}
-
-/*
- * In pieces, each with blocks of our own making; what a client sends in blocks gets its tag at least. What the guard asks on its own behalf is kept whole, to be asked again. A layer of ours goes on
- * before the cutting, when the message leaves.
- */
-bool upstream_build(struct proxy *p, struct exchange *x, const struct target *t, const struct request_view *v,
-		    const struct target_edits *e, tstamp now)
-{
-	struct dgram *d = blank(p, x->server, channel_of(x));
-	bool cuts = !x->has_layer && (x->own || v->has_block1 || is_cut(p, x, now));
-	struct target_edits edits = *e;
-	struct msgbuf b;
-
-	if (!d)
-		return false;
-	x->up_is_con = v->msg->type == MSG_CON;
-	edits.drop_blocks = cuts;
-	msgbuf_begin(&b, d->buf, DGRAM_MAX, x->up_is_con ? MSG_CON : MSG_NON, v->msg->code, 0,
-		     bytes_of(x->token, sizeof x->token));
-	target_rewrite(t, v, &edits, &b);
-	d->len = (uint16_t)msgbuf_end(&b).len;
-	if (cuts)
-		note_asked(x, v);
-	if (d->len == 0 || (cuts && !cut(p, x, d, now))) {
-		dgram_give(&p->pool, d);
-		return false;
-	}
-	own(p, x, d, dgram_bytes(d));
-	return true;
-}
-
-/* in, with this Echo instead of any other. */
-static struct bytes with_echo(const struct dgram *bare, struct bytes echo, struct dgram *d)
-{
-	struct edits e = { .n = 0 };
-	struct msgbuf b;
-	struct msg m;
-
-	if (msg_parse(&m, dgram_bytes(bare)) != MSG_OK)
-		return bytes_of(NULL, 0);
-	edits_set(&e, OPTION_ECHO, echo);
-	msgbuf_begin(&b, d->buf, DGRAM_MAX, m.type, m.code, 0, m.token);
-	edits_write(&e, &m, &b);
-	msgbuf_payload(&b, m.payload);
-	return msgbuf_end(&b);
-}
-
-/* A layer goes on anew, and what it makes is cut anew. */
-static void forget_pieces(struct proxy *p, struct exchange *x)
-{
-	dgram_give(&p->pool, x->pieces.whole);
-	x->pieces = (struct pieces){ .whole = NULL };
-}
-
-bool upstream_repeat(struct proxy *p, struct exchange *x, struct bytes echo, tstamp now)
-{
-	struct bytes message;
-	struct dgram *d;
-
-	if (x->echoed || !x->bare || !upstream_can_layer(p, x))
-		return false;
-	d = blank(p, x->server, CHANNEL_OSCORE);
-	if (!d)
-		return false;
-	message = with_echo(x->bare, echo, d);
-	if (message.len == 0) {
-		dgram_give(&p->pool, d);
-		return false;
-	}
-	x->echoed = true;
-	upstream_settled(p, x, now);
-	forget_pieces(p, x);
-	own(p, x, d, message);
-	return upstream_submit(p, x, now);
 }
 
 /*
@@ -342,30 +146,6 @@ void upstream_overdue(struct proxy *p, struct exchange *x, tstamp now)
 		refuse(x, FAULT_LINK_WAIT, UPSTREAM_MAX_AGE);
 }
 
-/* What goes up is kept as it was: the next hop may want it again, with an Echo inside. */
-static bool put_layer_on(struct proxy *p, struct exchange *x, struct dgram *d)
-{
-	struct oscore_context *c = layer_context(p, x);
-
-	if (!x->bare) {
-		x->bare = dgram_take(&p->pool);
-		if (!x->bare)
-			return false;
-		x->bare->len = d->len;
-		memcpy(x->bare->buf, d->buf, d->len);
-	}
-	d->growth = 0;
-	return c && layers_add(&x->up_layer, p->contexts, c, d) == OSCORE_OK;
-}
-
-/* Once: later pieces are of the same protected message. */
-static bool protect(struct proxy *p, struct exchange *x, struct dgram *d, tstamp now)
-{
-	if (x->pieces.whole)
-		return true;
-	return put_layer_on(p, x, d) && (!is_cut(p, x, now) || cut(p, x, d, now));
-}
-
 bool upstream_number(struct proxy *p, struct dgram *d, tstamp now)
 {
 	struct exchange *x = exchange_by_ref(&p->exchanges, d->owner);
@@ -374,7 +154,7 @@ bool upstream_number(struct proxy *p, struct dgram *d, tstamp now)
 
 	if (!x || x->up != d || x->state != EXCHANGE_QUEUED) /* an ACK or RST, or sent before */
 		return true;
-	if (x->has_layer && !protect(p, x, d, now)) {
+	if (x->has_layer && !petition_protect(p, x, d, now)) {
 		refuse(x, FAULT_NO_LAYER, UPSTREAM_MAX_AGE);
 		displace(p, x, now);
 		return false;
@@ -541,107 +321,45 @@ void upstream_settled(struct proxy *p, struct exchange *x, tstamp now)
 	upstream_unpark(p, x->flow, x->server, now);
 }
 
-/* A message for x's server, under the token of x. */
-static bool submit(struct proxy *p, struct exchange *x, struct dgram *d, bool written, tstamp now)
+/* What was written for x goes into the link, if it could be written. */
+static bool submit(struct proxy *p, struct exchange *x, bool written, tstamp now)
 {
-	if (!written) {
-		dgram_give(&p->pool, d);
-		return refuse(x, FAULT_NO_ROOM, UPSTREAM_MAX_AGE);
-	}
-	own(p, x, d, dgram_bytes(d));
-	return upstream_submit(p, x, now);
+	return written ? upstream_submit(p, x, now) : refuse(x, FAULT_NO_ROOM, UPSTREAM_MAX_AGE);
 }
 
-static struct bytes token_of(const struct exchange *x)
+bool upstream_repeat(struct proxy *p, struct exchange *x, struct bytes echo, tstamp now)
 {
-	return bytes_of(x->token, sizeof x->token);
-}
-
-static bool submit_piece(struct proxy *p, struct exchange *x, tstamp now)
-{
-	struct dgram *d;
-
+	if (x->echoed || !x->bare || !petition_can_layer(p, x))
+		return false;
+	x->echoed = true;
 	upstream_settled(p, x, now);
-	d = blank(p, x->server, channel_of(x));
-	if (!d)
-		return refuse(x, FAULT_NO_ROOM, UPSTREAM_MAX_AGE);
-	exchange_renew_token(&p->exchanges, x, p->rng);
+	return submit(p, x, petition_with_echo(p, x, echo), now);
+}
+
+enum upstream_turn upstream_continue(struct proxy *p, struct exchange *x, const struct msg *m, tstamp now)
+{
+	if (!petition_goes_on(p, x, m, now))
+		return UPSTREAM_ANSWERED;
+	upstream_settled(p, x, now);
 	x->retransmit = true; /* the device answers: what is lost now is worth repeating */
-	return submit(p, x, d, pieces_write(&x->pieces, x->up_is_con, token_of(x), d), now);
-}
-
-/*
- * A server that knows no blocks refuses the option; one that knows none around OSCORE takes the first piece for the whole, which does not
- * verify.
- */
-static bool refuses_blocks(const struct exchange *x, const struct msg *m)
-{
-	const struct pieces *ps = &x->pieces;
-	struct msg_option opt;
-
-	if (ps->joined || !(ps->cut || ps->szx2 < BLOCK_SZX_MAX))
-		return false;
-	if (m->code == MSG_BAD_OPTION)
-		return true;
-	return ps->opaque && ps->cut && ps->sent == 0 && (m->code == MSG_BAD_REQUEST || m->code == MSG_UNAUTHORIZED) &&
-	       !msg_find(m, OPTION_OSCORE, &opt) && !msg_find(m, OPTION_ECHO, &opt);
-}
-
-bool upstream_continue(struct proxy *p, struct exchange *x, const struct msg *m, tstamp now)
-{
-	if (!x->pieces.whole || x->state > EXCHANGE_ACKED)
-		return false;
-	if (refuses_blocks(x, m)) {
-		pieces_join(&x->pieces);
-		p->whole_until[x->server][channel_of(x)] = tstamp_add(now, WHOLE_FOR);
-	} else if (!pieces_continue(&x->pieces, m)) {
-		return false;
-	}
-	if (!submit_piece(p, x, now))
-		ending_refused(p, x, now);
-	return true;
+	return submit(p, x, petition_next_piece(p, x), now) ? UPSTREAM_GOES_ON : UPSTREAM_REFUSED;
 }
 
 bool upstream_rest(struct proxy *p, struct exchange *e, const struct exchange *x, tstamp now)
 {
-	struct dgram *d = blank(p, e->server, channel_of(e));
-
-	if (!d)
-		return refuse(e, FAULT_NO_ROOM, UPSTREAM_MAX_AGE);
-	exchange_renew_token(&p->exchanges, e, p->rng);
-	return submit(p, e, d, pieces_write_rest(&x->pieces, e->up_is_con, token_of(e), d), now);
-}
-
-/* As it was before our layer, if there is one. */
-static bool write_again(struct exchange *x, struct dgram *d)
-{
-	if (!x->has_layer) {
-		x->pieces.sent = 0;
-		return x->pieces.whole && pieces_write(&x->pieces, x->up_is_con, token_of(x), d);
-	}
-	if (!x->bare)
-		return false;
-	memcpy(d->buf, x->bare->buf, x->bare->len);
-	d->len = x->bare->len;
-	return true;
+	return submit(p, e, petition_for_rest(p, e, x), now);
 }
 
 bool upstream_renew(struct proxy *p, struct exchange *x, tstamp now)
 {
-	struct dgram *d = blank(p, x->server, channel_of(x));
-
-	if (!d)
-		return refuse(x, FAULT_NO_ROOM, UPSTREAM_MAX_AGE);
-	if (x->has_layer)
-		forget_pieces(p, x);
 	x->opened = now;
 	x->renewing = true;
-	return submit(p, x, d, write_again(x, d), now);
+	return submit(p, x, petition_again(p, x), now);
 }
 
 void upstream_empty(struct proxy *p, uint8_t server, enum path_channel channel, uint8_t type, uint16_t mid, tstamp now)
 {
-	struct dgram *d = blank(p, server, channel), *dropped = NULL;
+	struct dgram *d = petition_blank(p, server, channel), *dropped = NULL;
 	struct msgbuf b;
 
 	if (!d)

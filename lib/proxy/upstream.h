@@ -1,25 +1,21 @@
-/* upstream: the device leg of an exchange: its message, its place in the link, its timers. */
+/* upstream: the device leg of an exchange: its place in the link, its timers, its turns. */
 #ifndef UPSTREAM_H
 #define UPSTREAM_H
 #include "proxy/core.h"
-#include "proxy/target.h"
 
 #define UPSTREAM_MAX_AGE 60 /* of a 5.03, when nothing says better when to come again: the default of the option */
 
-/* Builds the message for x->server; x keeps it. The token is x's own. False: no room. */
-bool upstream_build(struct proxy *p, struct exchange *x, const struct target *t, const struct request_view *v,
-		    const struct target_edits *e, tstamp now);
-/*
- * The device answered a piece of x's request: true if the next piece is due, and went into the link; or the whole at once, if it
- * knows no blocks. False: that is the response.
- */
-bool upstream_continue(struct proxy *p, struct exchange *x, const struct msg *m, tstamp now);
+enum upstream_turn {
+	UPSTREAM_ANSWERED, /* that is the response */
+	UPSTREAM_GOES_ON,  /* the next piece of the request is in the link */
+	UPSTREAM_REFUSED   /* it could not go there; x says why */
+};
+/* The device answered x, or a piece of x's request. */
+enum upstream_turn upstream_continue(struct proxy *p, struct exchange *x, const struct msg *m, tstamp now);
 /* e asks for the next block of the response to x. False: no room. */
 bool upstream_rest(struct proxy *p, struct exchange *e, const struct exchange *x, tstamp now);
 /* What x observes has grown old: it is asked for again, under the same token. False: it cannot be. */
 bool upstream_renew(struct proxy *p, struct exchange *x, tstamp now);
-/* The context for x's next hop works, and has a sequence number to go on with. */
-bool upstream_can_layer(const struct proxy *p, const struct exchange *x);
 /*
  * The next hop wants x's request again, with this Echo inside the layer (RFC 8613 B.1.2). Once; false: it cannot be.
  */
