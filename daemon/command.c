@@ -2,6 +2,7 @@
 #include "daemon.h"
 #include "metrics.h"
 #include "renewal.h"
+#include "session.h"
 #include "version.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -235,8 +236,9 @@ static void run_version(struct daemon *d, const char *argument, struct answer *o
 {
 	(void)d;
 	(void)argument;
-	answer_print(out, OK "coap-guardd %s\nlibuv %s (built with %s)\n%s (built with %s)\n", COAP_GUARD_VERSION,
-		     loop_runs_with(), loop_built_with(), entropy_runs_with(), entropy_built_with());
+	answer_print(out, OK "coap-guardd %s\nlibuv %s (built with %s)\n%s (built with %s)\n%s (built with %s)\n",
+		     COAP_GUARD_VERSION, loop_runs_with(), loop_built_with(), entropy_runs_with(), entropy_built_with(),
+		     session_runs_with(), session_built_with());
 }
 
 /* The time is the wall clock's, in UTC. */

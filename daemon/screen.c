@@ -61,11 +61,11 @@ static void print_facts(const struct table *s, FILE *out, bool colour)
 static void print_sharing(const struct table *t, FILE *out)
 {
 	if (view_count(t, 0, "cache-size") > 0)
-		fprintf(out, "cache: %s of %s bytes, %s responses; %s hits, %s validated, %s stale\n",
+		fprintf(out, "cache: %s of %s bytes; responses %s, hits %s, validated %s, stale %s\n",
 			table_find(t, 0, "cache-bytes"), table_find(t, 0, "cache-size"), table_find(t, 0, "responses"),
 			table_find(t, 0, "hit"), table_find(t, 0, "validated"), table_find(t, 0, "stale"));
 	if (view_count(t, 0, "joined") > 0 || view_count(t, 0, "relations") > 0)
-		fprintf(out, "shared: %s requests joined; %s observers, %s relations with servers\n",
+		fprintf(out, "shared: requests joined %s, observers %s, relations with servers %s\n",
 			table_find(t, 0, "joined"), table_find(t, 0, "observers"), table_find(t, 0, "relations"));
 }
 

@@ -126,6 +126,7 @@ static struct proxy *open_guard(struct proxy_config *cfg, tstamp now)
 	cfg->links[0].retransmit = (struct retransmit_params){ 4 * TSTAMP_S, 4 };
 	cfg->links[0].nstart = 16;
 	cfg->links[0].queue_wait = 20 * TSTAMP_S;
+	cfg->links[0].probing = (struct rate){ 1, TSTAMP_S };
 	snprintf(cfg->servers[0].name, PROXY_NAME, "dev");
 	must(addr_parse(&cfg->servers[0].address, "[fd00:db8::17]:5683", 5683), "address");
 	cfg->policy.servers[0] = (struct policy_server){ .present = true,

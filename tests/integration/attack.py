@@ -101,8 +101,9 @@ class Relay:
                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.process.child.stdout.readline()
 
-    def counts(self):
-        self.process.child.stdin.write("\n")
+    def counts(self, loss=""):
+        """What passed so far. loss: percent from now on."""
+        self.process.child.stdin.write("%s\n" % loss)
         self.process.child.stdin.flush()
         return harness.json_lines(self.process.child.stdout.readline())[0]
 

@@ -319,8 +319,8 @@ def start_libcoap_server(tool, port, directory, kids=(), own="02"):
 
 def start_aiocoap_server(port, directory, kids=(), host="127.0.0.1", own="02", options=()):
     contexts = [aiocoap_context(directory / ("device-%d-%s" % (port, kid)), own, kid) for kid in kids]
-    process = Process([PEERS / "aio-python", SUPPORT / "oscore_server.py", "--host", host, "--port", port, *options, *contexts],
-                      directory / ("server-%d.log" % port))
+    process = Process([PEERS / "aio-python", SUPPORT / "oscore_server.py", "--host", host, "--port", port, *options,
+                       *contexts], directory / ("server-%d.log" % port))
     wait_until(lambda: answers_ping(port, host), 10, "aiocoap server; " + process.output())
     return process
 

@@ -17,7 +17,7 @@ import harness
 from harness import GUARDCTL, GUARDD, Guard, RawClient, wait_until
 import promtext
 import rawcoap
-from device import Device
+from device import Device, reply
 
 ROOT = harness.TESTS.parent
 DOCS = ROOT / "docs"
@@ -262,6 +262,55 @@ class HttpTest(Running):
         self.assertLess(time.monotonic() - start, 2)
         for s in idle:
             s.close()
+
+
+class SharingTest(Running):
+    """What is answered twice and asked once."""
+
+    def setUp(self):
+        super().setUp()
+        self.quiet = self.ctl("status")
+        self.guard.stop()
+        self.guard = Guard(self.text + "[cache]\nsize = 64KiB\n[guard]\nlog-level = debug\n", port=self.guard.port)
+        self.addCleanup(self.guard.stop)
+
+    def test_screen(self):
+        self.assertNotRegex(self.quiet, "(?m)^(cache|shared):")
+        self.assertEqual(json.loads(self.ctl("--json", "servers"))[0]["device"], "unheard")
+        self.serve()
+        self.serve()
+        self.assertRegex(self.ctl("status"), "(?m)^cache: 128 of 65536 bytes; responses 1, hits 1, validated 0, stale 0$")
+        row = json.loads(self.ctl("--json", "sharing"))[0]
+        self.assertEqual({name: row[name] for name in ("hit", "joined", "responses", "relations", "observers")},
+                         {"hit": 1, "joined": 0, "responses": 1, "relations": 0, "observers": 0})
+        self.assertEqual(json.loads(self.ctl("--json", "status"))["sharing"], [row])
+        self.assertEqual(json.loads(self.ctl("--json", "servers"))[0]["device"], "answers")
+        self.assertEqual(len(self.device.requests()), 1)
+        self.assertIn("coapguard_shared_requests_total{result=\"hit\"} 1\n", self.ctl("metrics"))
+
+    def test_observers(self):
+        """Two who observe one thing."""
+        self.device.answer = lambda rq: reply(rq, "2.05", b"on", ((rawcoap.OBSERVE, b"\x01"),)) if rq.code else None
+        other = RawClient(self.guard.port)
+        self.addCleanup(other.close)
+        for client in (self.client, other):
+            got = client.ask(client.request(path="lamp/o", options=((rawcoap.OBSERVE, b""),)))
+            self.assertIsNotNone(got.option(rawcoap.OBSERVE))
+        self.assertRegex(self.ctl("status"), "(?m)^shared: requests joined 1, observers 2, relations with servers 1$")
+
+    def test_told(self):
+        """What is not judged stands in the log and in traces, and a trace of it can be played."""
+        path = self.guard.directory / "trace.txt"
+        self.ctl("trace", "on", str(path))
+        self.serve()
+        self.serve()
+        self.ctl("trace", "off")
+        self.assertRegex(self.guard.process.output(), r"127\.0\.0\.1:\d+ to lamp: lane -, share: cached")
+        self.assertRegex(path.read_text(), r"(?m)^\S+ verdict 127\.0\.0\.1:\d+ lamp - share cached$")
+        replay = harness.BUILD / "tests/replay/replay"
+        if replay.exists():
+            done = subprocess.run([replay, path], capture_output=True, text=True)
+            self.assertEqual((done.returncode, done.stdout.splitlines()[-1]), (0, "%s: 2 verdicts, 0 differ" % path), done.stdout)
 
 
 class ExpositionTest(Running):
@@ -617,7 +666,7 @@ class ManualTest(unittest.TestCase):
 
     def test_every_example(self):
         examples = sorted((ROOT / "conf/examples").glob("*.conf"))
-        self.assertLessEqual({"reverse-proxy.conf", "forward-proxy.conf", "two-links.conf", "oscore.conf"},
+        self.assertLessEqual({"reverse-proxy.conf", "forward-proxy.conf", "two-links.conf", "oscore.conf", "sleepy-sensor.conf"},
                              {path.name for path in examples})
         for path in examples:
             done = subprocess.run([GUARDD, "-C", "-c", path], capture_output=True, text=True)

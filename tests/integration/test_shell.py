@@ -999,9 +999,9 @@ class MessageTest(RunningCase):
 class ObserveTest(RunningCase):
     configuration = BASIC + "\n"
 
-    def register(self, client, token=b"obs1"):
+    def register(self, client, token=b"obs1", path="lamp/t"):
         self.device.answer = self.answer
-        request = client.request(path="lamp/t", options=((rawcoap.OBSERVE, b""),), token=token)
+        request = client.request(path=path, options=((rawcoap.OBSERVE, b""),), token=token)
         return client.ask(request)
 
     def answer(self, rq):
@@ -1014,15 +1014,22 @@ class ObserveTest(RunningCase):
         self.device.send(Message(type, rawcoap.code("2.05"), 100 + number, self.registered.token,
                                  ((rawcoap.OBSERVE, bytes([number])),), b"n%d" % number))
 
+    def fresher(self, message, last):
+        """The number of a notification, which is the guard's own and goes up (RFC 7641 section 3.4)."""
+        number = int.from_bytes(message.option(rawcoap.OBSERVE), "big")
+        self.assertTrue(0 < (number - last) % (1 << 24) < 1 << 23, (last, number))
+        return number
+
     def test_notifications(self):
         got = self.register(self.client)
-        self.assertEqual((got.payload, got.option(rawcoap.OBSERVE)), (b"first", b"\x01"))
+        self.assertEqual(got.payload, b"first")
+        last = int.from_bytes(got.option(rawcoap.OBSERVE), "big")
         for number in (2, 3, 4):
             self.notify(number, CON if number == 3 else NON)
             got = self.client.receive_message()
             self.assertIsNotNone(got, number)
-            self.assertEqual((got.token, got.payload, got.option(rawcoap.OBSERVE)),
-                             (b"obs1", b"n%d" % number, bytes([number])))
+            self.assertEqual((got.token, got.payload), (b"obs1", b"n%d" % number))
+            last = self.fresher(got, last)
             if got.type == CON:
                 self.client.send(Message(ACK, EMPTY, got.mid))
                 time.sleep(0.05)  # a burst is another test
@@ -1073,15 +1080,28 @@ class ObserveTest(RunningCase):
                    "RST or deregistration at the device")
 
     def test_two_observers(self):
+        """Of two things: each has its relation, and hears of its own only."""
         other = RawClient(self.guard.port)
+        self.addCleanup(other.close)
         self.register(self.client)
         first = self.registered
-        self.register(other)
+        self.register(other, path="lamp/u")
         self.assertNotEqual(first.token, self.registered.token)
         self.notify(5)
         self.assertEqual(other.receive_message().payload, b"n5")
         self.assertIsNone(self.client.receive(0.3))
-        other.close()
+
+    def test_observers_of_one_thing(self):
+        """The device has one relation, and both hear of it."""
+        other = RawClient(self.guard.port)
+        self.addCleanup(other.close)
+        last = [int.from_bytes(self.register(c).option(rawcoap.OBSERVE), "big") for c in (self.client, other)]
+        self.assertEqual(sum(m.option(rawcoap.OBSERVE) == b"" for m in self.device.requests()), 1)
+        self.notify(5)
+        for i, client in enumerate((self.client, other)):
+            got = client.receive_message()
+            self.assertEqual(got.payload, b"n5")
+            self.fresher(got, last[i])
 
 
 def is_message(datagram):

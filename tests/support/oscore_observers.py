@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Several aiocoap clients in one process, each with an OSCORE context and a socket of its own, observe one resource.
 
-oscore_observers.py --notifications N URI CONTEXT...: one JSON line for each answer, {"observer": 0, "payload": "tick 1 ..."};
+oscore_observers.py --notifications N URI CONTEXT...: one JSON line for each answer, {"observer": 0, "payload": "..."};
 at last, or after --timeout, {"observer": 0, "end": "..."}. Run it by aio-python.
 """
 import argparse

@@ -96,8 +96,8 @@ class Observers(resource.Resource):
 
 class OuterBlocks(interfaces.Resource):
     """
-    OSCORE messages in blocks around them (RFC 8613 section 4.1.3.4.2), which OscoreSiteWrapper itself knows nothing of: requests
-    are put together before they are opened, responses are cut when they are sealed.
+    OSCORE messages in blocks around them (RFC 8613 section 4.1.3.4.2), which OscoreSiteWrapper itself knows nothing of:
+    requests are put together before they are opened, responses are cut when they are sealed.
     """
 
     def __init__(self, site):
