@@ -78,6 +78,7 @@ if [ "${QUICK:-no}" = no ]; then
 	BUILD=$ASAN python face /usr/bin/python3 tests/integration/test_face.py
 	BUILD=$ASAN python interop /usr/bin/python3 tests/integration/test_interop.py
 	BUILD=$ASAN python session /usr/bin/python3 tests/integration/test_session.py
+	BUILD=$ASAN python frugal /usr/bin/python3 tests/integration/test_frugal.py
 	BUILD=$ASAN python nested /usr/bin/python3 tests/integration/test_nested.py
 	BUILD=$ASAN python memory /usr/bin/python3 tests/integration/test_memory.py
 	BUILD=$ASAN python reload /usr/bin/python3 tests/integration/test_reload.py

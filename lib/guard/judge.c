@@ -1,5 +1,7 @@
 #include "guard/judge.h"
 
+#define PROOF_WAIT 4 /* s */
+
 /* What is known when the judging begins; filled once, read by every step below. */
 struct bench {
 	const struct guard_request *rq;
@@ -131,6 +133,16 @@ static uint32_t retry_after(const struct guard *g, const struct bench *b)
 	return seconds < 3600 ? (uint32_t)seconds : 3600;
 }
 
+/*
+ * Whoever returns with the Echo waits in the queue, and not outside: soon, spread over a few seconds, and long before the value is stale.
+ */
+static uint32_t retry_with_proof(const struct guard *g, const struct bench *b)
+{
+	uint32_t wait = retry_after(g, b), soon = 1 + (uint32_t)(b->endpoint % PROOF_WAIT);
+
+	return wait < soon ? wait : soon;
+}
+
 /* A refusal costs a reply; a prefix gets only so many, and well-known ports of other protocols get none (A24). */
 static bool may_reply(struct guard *g, const struct bench *b)
 {
@@ -165,7 +177,7 @@ static struct verdict challenge(struct guard *g, const struct bench *b, enum ver
 		return refusal(b, VERDICT_CHALLENGE, reason, 0);
 	if (ping_serves(g, b))
 		return refusal(b, VERDICT_PING, reason, 0);
-	return refusal(b, VERDICT_THROTTLE, reason, retry_after(g, b));
+	return refusal(b, VERDICT_THROTTLE, reason, retry_with_proof(g, b));
 }
 
 static bool handshake_busy(const struct guard *g, const struct bench *b)

@@ -111,19 +111,46 @@ static void take_out(struct newcomers *n, uint32_t i, struct newcomers_entry *ou
 	*w = n->waiting[--n->count];
 }
 
-/* Which /32 has most waiting, and how many; the table is full, so there is one. */
-static uint32_t find_crowd(const struct newcomers *n, uint64_t *region)
+/* The /32 that makes room. */
+struct crowd {
+	uint64_t region, charged;
+	uint32_t count;
+};
+
+/*
+ * The one with most waiting; of several the one that was served last, so that who never was keeps his place; of those any, with equal chance. The
+ * table is full, so there is one.
+ */
+static struct crowd find_crowd(struct newcomers *n, tstamp now)
 {
 	const struct tally *t = &n->tally[LEVEL_REGION];
-	uint32_t most = 0;
+	struct crowd best = { .count = 0 };
+	uint32_t alike = 0;
 
 	for (uint32_t i = 0; i <= t->mask; i++) {
-		if (t->cells[i].count > most) {
-			most = t->cells[i].count;
-			*region = t->cells[i].key;
-		}
+		const struct tally_cell *c = &t->cells[i];
+		uint64_t charged;
+		bool better;
+
+		if (c->count == 0 || c->count < best.count)
+			continue;
+		charged = charges_at(&n->charges, c->key, now);
+		better = c->count > best.count || charged > best.charged;
+		if (!better && charged < best.charged)
+			continue;
+		alike = better ? 1 : alike + 1;
+		if (better || draw(n) % alike == 0)
+			best = (struct crowd){ c->key, charged, c->count };
 	}
-	return most;
+	return best;
+}
+
+/* Somebody of `region` may take a place of the crowd's: he is of fewer, or, if there will be as many, not of those who were served later. */
+static bool gives_way(const struct newcomers *n, const struct crowd *crowd, uint64_t region, tstamp now)
+{
+	uint32_t own = tally_count(&n->tally[LEVEL_REGION], region) + 1;
+
+	return own < crowd->count || (own == crowd->count && charges_at(&n->charges, region, now) <= crowd->charged);
 }
 
 /* Anyone of the crowd, with equal chance: neither age nor youth is of use to an attacker. */
@@ -248,8 +275,8 @@ size_t newcomers_memory(const struct newcomers_config *cfg)
 enum newcomers_result newcomers_push(struct newcomers *n, const struct newcomers_entry *e,
 				     struct newcomers_entry *evicted, bool *has_evicted)
 {
-	uint64_t prefix[LEVELS], crowded = 0;
-	uint32_t crowd;
+	uint64_t prefix[LEVELS];
+	struct crowd crowd;
 
 	assert(e->server < POLICY_SERVERS && e->kind < KINDS);
 	*has_evicted = false;
@@ -259,10 +286,10 @@ enum newcomers_result newcomers_push(struct newcomers *n, const struct newcomers
 	    tally_count(&n->tally[LEVEL_SITE], prefix[LEVEL_SITE]) >= n->cfg.per_48)
 		return NEWCOMERS_PREFIX_FULL;
 	if (n->count == n->cfg.capacity) {
-		crowd = find_crowd(n, &crowded);
-		if (tally_count(&n->tally[LEVEL_REGION], prefix[LEVEL_REGION]) >= crowd)
+		crowd = find_crowd(n, e->since);
+		if (!gives_way(n, &crowd, prefix[LEVEL_REGION], e->since))
 			return NEWCOMERS_FULL;
-		evict_from(n, crowded, crowd, evicted);
+		evict_from(n, crowd.region, crowd.count, evicted);
 		*has_evicted = true;
 	}
 	add(n, e, prefix);

@@ -263,6 +263,11 @@ class RealPeers(unittest.TestCase):
                     self.assertTrue(is_time(payload), payload)
                 else:
                     self.assertFalse(is_time(payload), payload)
+        raw = rawtcp.Connection(port)
+        option = (rawcoap.OSCORE, rawcoap.oscore_value(b"\x77", 1))
+        answer = raw.ask(raw.request(rawcoap.POST, options=(option,), payload=b"no ciphertext at all"), 20)
+        self.assertEqual(rawcoap.dotted(answer.code), "4.01" if passes else "4.02")  # the device's, or libcoap's
+        raw.close()
         self.assertEqual("lets no OSCORE through" in rig.guard.process.output(), not passes)
 
     def test_wrong_key_of_a_client(self):

@@ -462,6 +462,28 @@ static unsigned model_most(const struct model *m)
 	return most;
 }
 
+/* When the one of the fullest /32 was charged that was charged last. */
+static tstamp model_served(struct model *m, tstamp now)
+{
+	tstamp latest = 0;
+
+	for (unsigned i = 0; i < m->count; i++) {
+		tstamp at = model_charged(m, &m->waiting[i].client, 2, now);
+
+		if (model_count(m, &m->waiting[i].client, 2) == model_most(m) && at > latest)
+			latest = at;
+	}
+	return latest;
+}
+
+/* There are as many of its own as of anybody, or will be, and they were served later. */
+static bool model_refuses(struct model *m, const struct addr *a, tstamp now)
+{
+	unsigned own = model_count(m, a, 2) + 1, most = model_most(m);
+
+	return own > most || (own == most && model_charged(m, a, 2, now) > model_served(m, now));
+}
+
 static void model_drop(struct model *m, uint32_t ref)
 {
 	unsigned i = 0;
@@ -534,12 +556,13 @@ static void model_push(struct model *m, struct newcomers *n, uint64_t *seed, uin
 		e.client = v4((uint32_t)(y & 0x00010103));
 	if (model_count(m, &e.client, 0) >= 2 || model_count(m, &e.client, 1) >= 6)
 		expected = NEWCOMERS_PREFIX_FULL;
-	else if (m->count == MODEL_MAX && model_count(m, &e.client, 2) == model_most(m))
+	else if (m->count == MODEL_MAX && model_refuses(m, &e.client, now))
 		expected = NEWCOMERS_FULL;
 	assert_int_equal(newcomers_push(n, &e, &out, &has_evicted), expected);
 	assert_int_equal(has_evicted, expected == NEWCOMERS_QUEUED && m->count == MODEL_MAX);
 	if (has_evicted) {
 		assert_int_equal(model_count(m, &out.client, 2), model_most(m));
+		assert_int_equal(model_charged(m, &out.client, 2, now), model_served(m, now));
 		model_drop(m, out.ref);
 	}
 	if (expected == NEWCOMERS_QUEUED)

@@ -458,6 +458,7 @@ static void test_rows(void **state)
 		{ "ACK 2.05 0001 # Block2=1a " FULL, PIECES_BROKEN },
 		{ "ACK 2.05 0001 # ETag=aa " FULL, PIECES_BROKEN },
 		{ "ACK 4.04 0001 # ETag=aa Block2=1a " FULL, PIECES_BROKEN },
+		{ "ACK 2.05 0001 # ETag=aa OSCORE=0101 Block2=1a " FULL, PIECES_BROKEN },
 		{ "ACK 4.02 0001 #", PIECES_BROKEN },
 		{ "ACK 2.03 0001 # ETag=aa", PIECES_BROKEN },
 	};
@@ -476,6 +477,75 @@ static void test_rows(void **state)
 		msg_parse(&m, msgtext_write(rows[i].line, buf, sizeof buf));
 		if (pieces_add(&ps, &m) != rows[i].r)
 			fail_msg("%s", rows[i].line);
+	}
+}
+
+/* Blocks of one notification have one Partial IV; without an ETag, and where no OSCORE is, they join on, too. */
+static void test_one_body(void **state)
+{
+	static const struct {
+		const char *first, *next;
+		enum pieces_result r;
+	} rows[] = {
+		{ "ACK 2.05 0001 # Block2=0a " FULL, "ACK 2.05 0002 # Block2=12 !x", PIECES_WHOLE },
+		{ "ACK 2.05 0001 # OSCORE=0107 Block2=0a " FULL, "ACK 2.05 0002 # OSCORE=0107 Block2=12 !x",
+		  PIECES_WHOLE },
+		{ "ACK 2.05 0001 # OSCORE= Block2=0a " FULL, "ACK 2.05 0002 # OSCORE= Block2=12 !x", PIECES_WHOLE },
+		{ "ACK 2.05 0001 # OSCORE=0107 Block2=0a " FULL, "ACK 2.05 0002 # OSCORE=0108 Block2=12 !x",
+		  PIECES_BROKEN },
+		{ "ACK 2.05 0001 # OSCORE= Block2=0a " FULL, "ACK 2.05 0002 # OSCORE=0108 Block2=12 !x",
+		  PIECES_BROKEN },
+	};
+	uint8_t buf[DGRAM_MAX];
+	struct msg m;
+
+	(void)state;
+	for (unsigned i = 0; i < ROWS(rows); i++) {
+		struct pieces ps = { .opaque = true };
+		struct dgram whole, gathered;
+
+		msg_parse(&m, msgtext_write("CON 0.05 0001 # Uri-Path:x", buf, sizeof buf));
+		pieces_begin(&ps, &whole, &m, 2);
+		msg_parse(&m, msgtext_write(rows[i].first, buf, sizeof buf));
+		assert_int_equal(pieces_gather(&ps, &m, &gathered), PIECES_PARTLY);
+		msg_parse(&m, msgtext_write(rows[i].next, buf, sizeof buf));
+		if (pieces_add(&ps, &m) != rows[i].r)
+			fail_msg("%s", rows[i].next);
+	}
+}
+
+/* The client cannot wait: of 192 bytes it gets 128, unless it knows of no blocks, or has begun with others. */
+static void test_stop(void **state)
+{
+	static const char *const later[] = { "ACK 2.05 0002 # Block2=1a " FULL, "ACK 2.05 0003 # Block2=2a " FULL };
+	uint8_t buf[DGRAM_MAX];
+	struct msg m;
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		struct pieces ps = { .opaque = i == 1, .has_ask2 = i == 2, .ask2 = { .num = i == 2, .szx = 6 } };
+		struct asked a;
+
+		msg_parse(&m, msgtext_write("CON 0.01 0001 # Uri-Path:x", buf, sizeof buf));
+		pieces_begin(&ps, &a.whole, &m, 2);
+		assert_false(pieces_stop(&ps));
+		msg_parse(&m, msgtext_write(i == 2 ? "ACK 2.05 0001 # Block2=010a " FULL
+						   : "ACK 2.05 0001 # Block2=0a " FULL,
+					    buf, sizeof buf));
+		assert_int_equal(pieces_gather(&ps, &m, &a.gathered), PIECES_PARTLY);
+		for (unsigned n = 0; i < 2 && n < 2; n++) {
+			msg_parse(&m, msgtext_write(later[n], buf, sizeof buf));
+			assert_int_equal(pieces_add(&ps, &m), PIECES_PARTLY);
+		}
+		assert_int_equal(pieces_stop(&ps), i == 0);
+		if (i == 0) {
+			a.ps = ps;
+			msg_parse(&m, dgram_bytes(&a.gathered));
+			see(&a, &m);
+			assert_int_equal(a.m.payload.len, 128);
+			assert_true(block_of(&a.m, OPTION_BLOCK2, &(struct block){ 0 }));
+			assert_int_equal(a.seen.buf[a.seen.len - 128 - 2], 0x0b); /* the first of more of 128 */
+		}
 	}
 }
 
@@ -530,7 +600,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_any),    cmocka_unit_test(test_opaque), cmocka_unit_test(test_none),
-		cmocka_unit_test(test_broken), cmocka_unit_test(test_rows),   cmocka_unit_test(test_wire),
+		cmocka_unit_test(test_broken), cmocka_unit_test(test_rows),   cmocka_unit_test(test_one_body),
+		cmocka_unit_test(test_stop),   cmocka_unit_test(test_wire),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
