@@ -23,8 +23,11 @@ struct peer {
 	struct bucket own[POLICY_SERVERS]; /* each server has a rate of its own */
 };
 
+/* In the place of a peer: whoever uses a kid that is nobody's. He may try as often as under a kid of ours, so that it does not show. */
+#define PEERS_NOBODY POLICY_PEERS
+
 struct peers {
-	struct peer all[POLICY_PEERS];
+	struct peer all[POLICY_PEERS + 1];
 };
 
 /* An authentic message came from there. */

@@ -22,6 +22,13 @@ const struct proxy_listen *core_listen(const struct proxy *p, const struct addr 
 	return wildcard;
 }
 
+tstamp core_until(const struct exchange *x)
+{
+	tstamp end = tstamp_add(x->opened, PROXY_PATIENCE);
+
+	return x->doubted ? tstamp_min(end, tstamp_add(x->doubted, PROXY_DOUBT)) : end;
+}
+
 const struct proxy_link *core_link(const struct proxy *p, uint8_t server)
 {
 	return &p->cfg.links[p->cfg.policy.servers[server].link];

@@ -16,6 +16,7 @@
 
 #define PROXY_FRAME       48                 /* IPv6 and UDP header: frames, not datagrams, are compared (I3) */
 #define PROXY_UNPROVEN    136                /* bytes of CoAP that may go to an unproven address (RFC 9175 §2.4) */
+#define PROXY_DOUBT       (10 * TSTAMP_S)    /* the true answer is soon there, if a false one was */
 #define PROXY_PATIENCE    (93 * TSTAMP_S)    /* MAX_TRANSMIT_WAIT: no client waits longer for a first response */
 #define PROXY_OBSERVATION (25 * TSTAMP_HOUR) /* a CON at least every 24 h (RFC 7641 §4.5) */
 #define PROXY_ACK_DELAY   (1500 * TSTAMP_MS) /* before a client's ACK_TIMEOUT of 2 s */
@@ -107,5 +108,7 @@ struct proxy {
 void core_count(struct proxy *p, enum fault f);
 /* Where a datagram to `local` was taken, exactly or at every address. */
 const struct proxy_listen *core_listen(const struct proxy *p, const struct addr *local);
+/* When the device of x has had its time: no client waits longer. */
+tstamp core_until(const struct exchange *x);
 const struct proxy_link *core_link(const struct proxy *p, uint8_t server);
 #endif

@@ -133,7 +133,11 @@ void ending_timed_out(struct proxy *p, struct exchange *x, tstamp now)
 {
 	if (follows_in_vain(p, x) && share_stale(p, x, now))
 		return;
-	fail(p, x, MSG_GATEWAY_TIMEOUT, FAULT_DEVICE_SILENT, x->no_response ? OUTCOME_NEUTRAL : OUTCOME_SILENT, now);
+	if (x->doubted)
+		fail(p, x, MSG_BAD_GATEWAY, FAULT_UNPROTECTED, OUTCOME_NEUTRAL, now);
+	else
+		fail(p, x, MSG_GATEWAY_TIMEOUT, FAULT_DEVICE_SILENT, x->no_response ? OUTCOME_NEUTRAL : OUTCOME_SILENT,
+		     now);
 }
 
 void ending_failed(struct proxy *p, struct exchange *x, uint8_t code, enum fault why, tstamp now)

@@ -56,6 +56,7 @@ struct exchange {
 	uint32_t subject, followers, next_follower; /* whom it follows, who follows it; EXCHANGE_NONE */
 	uint32_t bytes_in, bytes_out;               /* whole frames exchanged with a client that is not proven (I3) */
 	tstamp opened;
+	tstamp doubted;   /* when something came that was not of the next hop, though it seemed to be; 0: never */
 	uint32_t max_age; /* of the 5.03 that says why */
 	uint16_t client_mid, up_mid, down_mid, token_len;
 	uint8_t state, server, lane, client_type;

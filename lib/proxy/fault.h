@@ -37,7 +37,7 @@
 	X(LAYERS, "layers", "more OSCORE layers than max-oscore-layers: 4.01")                                         \
 	X(UNAUTHORIZED, "unauthorized", "its context may not reach this server: 4.01")                                 \
 	X(NO_LAYER, "no-layer", "the context for the next hop cannot protect: 5.03")                                   \
-	X(UNPROTECTED, "unprotected", "response of the next hop without our layer: 5.02")                              \
+	X(UNPROTECTED, "unprotected", "response of the next hop without our layer: not taken; 5.02 if no other comes") \
 	X(UNPROTECTABLE, "unprotectable", "response that its layers cannot be put on")
 
 enum fault {

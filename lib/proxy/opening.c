@@ -99,6 +99,12 @@ static bool may_observe(const struct proxy *p, const struct exchange *x)
 	return p->exchanges.observing[x->server] < observers_max(p, x);
 }
 
+/* What goes on to a proxy may come back; a device does not need to know. */
+static bool may_loop(const struct proxy *p, const struct target *t)
+{
+	return t->by_proxy_uri || t->by_proxy_scheme || p->cfg.servers[t->server].proxy;
+}
+
 static struct target_edits edits(struct proxy *p, struct exchange *x, const struct request *rq, tstamp now)
 {
 	const struct request_view *v = &rq->view;
@@ -111,7 +117,7 @@ static struct target_edits edits(struct proxy *p, struct exchange *x, const stru
 
 	/* Our own Echo never leaves the guard; a foreign one may be the device's (RFC 9175 §2.3). */
 	e.drop_echo = v->echo.ptr && guard_echo_origin(p->guard, &rq->facts, now) != ECHO_FOREIGN;
-	if (v->hop_limit == 0 && (rq->target.by_proxy_uri || rq->target.by_proxy_scheme))
+	if (v->hop_limit == 0 && may_loop(p, &rq->target))
 		e.hop_limit = (uint8_t)p->cfg.hop_limit;
 	if (x->observe && !may_observe(p, x)) {
 		e.drop_observe = true; /* answered, but not observed */

@@ -327,7 +327,7 @@ static struct oscore_context *claimed(struct proxy *p, const struct request *rq,
 }
 
 /* A decryption is cheap, but not for everybody and for ever. */
-static bool may_try(struct proxy *p, struct request *rq, const struct oscore_context *c, bool *proven, tstamp now)
+static bool may_try(struct proxy *p, struct request *rq, uint32_t peer, bool *proven, tstamp now)
 {
 	*proven = false;
 	if (rq->layers.n)
@@ -336,7 +336,7 @@ static bool may_try(struct proxy *p, struct request *rq, const struct oscore_con
 	rq->facts.listener = rq->from->local;
 	rq->facts.echo = rq->view.echo;
 	rq->facts.endpoint = rq->flow;
-	if (guard_may_try(p->guard, &rq->facts, oscore_store_place(p->contexts, c), proven, now))
+	if (guard_may_try(p->guard, &rq->facts, peer, proven, now))
 		return true;
 	count_refusal(p, rq, FAULT_KEY_RATE, now);
 	if (may_answer(p, rq, now))
@@ -384,7 +384,7 @@ static bool unwrap_one(struct proxy *p, struct request *rq, struct unwrapping *u
 		refuse(p, rq, MSG_UNAUTHORIZED, FAULT_LAYERS, now);
 		return false;
 	}
-	if (!may_try(p, rq, c, &proven, now))
+	if (!may_try(p, rq, oscore_store_place(p->contexts, c), &proven, now))
 		return false;
 	r = oscore_unprotect_request(c, rq->msg, &rq->view.option, &u->rooms[turn], &u->msgs[turn], &remembered);
 	book(p, rq, c, r, proven, now);
@@ -406,8 +406,21 @@ static bool unwrap_one(struct proxy *p, struct request *rq, struct unwrapping *u
 	return !is_faulty(p, rq, now);
 }
 
+/* What is under nobody's kid counts as a forgery under one of ours does: it must not show which it was. True: as many were tried as may be. */
+static bool tries_too_much(struct proxy *p, struct request *rq, const struct unwrapping *u, tstamp now)
+{
+	bool proven;
+
+	if (rq->layers.n || u->fault != FAULT_COUNT)
+		return false;
+	if (!may_try(p, rq, PEERS_NOBODY, &proven, now))
+		return true;
+	guard_tried(p->guard, &rq->facts, PEERS_NOBODY, false, now);
+	return false;
+}
+
 /* Step 5 or 6 ended: there is no server, no application, or no context. */
-static void refuse_local(struct proxy *p, const struct request *rq, const struct unwrapping *u, tstamp now)
+static void refuse_local(struct proxy *p, struct request *rq, const struct unwrapping *u, tstamp now)
 {
 	enum fault why = u->fault == FAULT_COUNT ? FAULT_NO_CONTEXT : u->fault;
 
@@ -415,7 +428,7 @@ static void refuse_local(struct proxy *p, const struct request *rq, const struct
 		refuse(p, rq, rq->target.code, FAULT_NO_TARGET, now);
 	} else if (rq->view.unreadable) {
 		refuse(p, rq, MSG_BAD_OPTION, FAULT_BAD_OPTION, now);
-	} else {
+	} else if (!tries_too_much(p, rq, u, now)) {
 		count_refusal(p, rq, why, now);
 		if (may_answer(p, rq, now))
 			reply_oscore_error(p, &rq->reply, p->cfg.precise_errors ? why : FAULT_NO_CONTEXT, now);

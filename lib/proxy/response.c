@@ -23,7 +23,7 @@ static void acknowledged(struct proxy *p, uint8_t server, uint16_t mid, tstamp n
 		return;
 	exchange_set_state(&p->exchanges, x, EXCHANGE_ACKED);
 	upstream_settled(p, x, now);
-	x->device_at = tstamp_add(x->opened, PROXY_PATIENCE);
+	x->device_at = core_until(x);
 	exchange_arm(&p->exchanges, x);
 }
 
@@ -225,6 +225,20 @@ static bool repeated(struct proxy *p, struct exchange *x, const struct msg *m, t
 }
 
 /*
+ * Anybody on the way may have sent it, and nobody may end an exchange by that. The true answer is waited for, but not for long: a next
+ * hop that has lost its key can only answer so.
+ */
+static void doubt(struct proxy *p, struct exchange *x, tstamp now)
+{
+	core_count(p, FAULT_UNPROTECTED);
+	if (x->doubted || x->state == EXCHANGE_OBSERVING)
+		return;
+	x->doubted = now;
+	x->device_at = tstamp_min(x->device_at, core_until(x));
+	exchange_arm(&p->exchanges, x);
+}
+
+/*
  * Our layer comes off first. What does not bear it says nothing about the server, and is not passed on as if it did. False: nobody
  * with our key sent it, and nothing happened.
  */
@@ -236,8 +250,8 @@ static bool settle_layered(struct proxy *p, struct exchange *x, const struct msg
 	struct msg inside;
 
 	if (!msg_find(m, OPTION_OSCORE, &value)) {
-		ending_failed(p, x, MSG_BAD_GATEWAY, FAULT_UNPROTECTED, now);
-		return true;
+		doubt(p, x, now);
+		return false;
 	}
 	if (oscore_option_parse(&option, value.value) != OSCORE_OPTION_OK ||
 	    layers_remove(&x->up_layer, p->contexts, m, &option, &room, &inside) != OSCORE_OK) {

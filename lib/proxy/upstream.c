@@ -181,7 +181,7 @@ bool upstream_sent(struct proxy *p, struct dgram *d, tstamp now)
 		retransmit_start(&x->up_timer, &core_link(p, x->server)->retransmit, (uint32_t)rng_u64(p->rng));
 	}
 	if (x->up_is_con && x->retransmit) {
-		x->device_at = tstamp_min(tstamp_add(now, x->up_timer.timeout), tstamp_add(x->opened, PROXY_PATIENCE));
+		x->device_at = tstamp_min(tstamp_add(now, x->up_timer.timeout), core_until(x));
 		exchange_arm(&p->exchanges, x);
 		return true;
 	}
@@ -213,14 +213,14 @@ static bool wait_for_probe(struct proxy *p, struct exchange *x, tstamp now)
 
 	if (wait == 0)
 		return false;
-	x->device_at = tstamp_min(tstamp_add(now, wait), tstamp_add(x->opened, PROXY_PATIENCE));
+	x->device_at = tstamp_min(tstamp_add(now, wait), core_until(x));
 	exchange_arm(&p->exchanges, x);
 	return true;
 }
 
 bool upstream_retransmit(struct proxy *p, struct exchange *x, tstamp now)
 {
-	bool repeats = x->up && !x->up->queued && tstamp_since(x->opened, now) < PROXY_PATIENCE &&
+	bool repeats = x->up && !x->up->queued && !tstamp_reached(core_until(x), now) &&
 		       x->up_timer.count < core_link(p, x->server)->retransmit.max_retransmit;
 	uint64_t timeout;
 

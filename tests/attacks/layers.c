@@ -237,36 +237,42 @@ static void oracle(struct lab *l)
 
 static void unprotected_errors(struct lab *l)
 {
-	static const char *const errors[] = { "ACK 4.01 $ #$ !Security context not found", "ACK 4.01 $ #$ Echo=0011",
-					      "ACK 4.00 $ #$", "NON 4.01 7777 #$", "CON 4.02 7778 #$" };
+	static const struct {
+		const char *type, *mid, *rest;
+	} errors[] = {
+		{ "ACK 4.01", NULL, "!Security context not found" },
+		{ "ACK 4.01", NULL, "Echo=0011" },
+		{ "ACK 4.00", NULL, "" },
+		{ "NON 4.01", "7777", "" },
+		{ "CON 4.02", "7778", "" },
+	};
 	struct bottle b = bottle_of(engine_roomy());
-	unsigned long n = lab_scaled(l, 10000, 500), refused = 0;
+	unsigned long n = lab_scaled(l, 10000, 500), passed = 0;
 	struct bottle_talk t = { .piv = 0 }, up = { .piv = 0 };
+	char line[96];
 
 	bottle_context(&b, "next", 7, LAMP);
 	bottle_start(&b);
 	engine_prove(b.e, "a");
 	for (unsigned long i = 0; i < n; i++) {
-		const struct engine_sent *s;
+		unsigned e = i % (sizeof errors / sizeof *errors);
 
-		engine_line(b.e, "a> CON 0.01 %04x #20 Uri-Path:lamp", (unsigned)i & 0xffff);
-		engine_line(b.e, "lamp< CON 0.02 * #* * *");
-		engine_line(b.e, "lamp> %s", errors[i % (sizeof errors / sizeof *errors)]);
-		s = engine_take(b.e, "a");
-		refused += s && s->buf[1] == MSG_BAD_GATEWAY;
+		snprintf(line, sizeof line, "CON 0.01 %04x #20 Uri-Path:lamp", (unsigned)i & 0xffff);
+		bottle_ask(&b, &t, "a", "", line);
+		bottle_get(&b, &up, "lamp", 0, "CON 0.01 * #*");
+		engine_line(b.e, "lamp> %s %s #%s %s", errors[e].type, errors[e].mid ? errors[e].mid : up.mid, up.token,
+			    errors[e].rest);
+		passed += engine_take(b.e, "a") != NULL;
+		bottle_answer(&b, &up, "lamp", "ACK 2.05 $ #$ !on");
+		snprintf(line, sizeof line, "ACK 2.05 %04x #20 !on", (unsigned)i & 0xffff);
+		bottle_hear(&b, &t, "a", 0, line); /* fails the scene otherwise */
 		b.e->n_out = 0;
 		engine_wait(b.e, TSTAMP_S);
 		b.e->n_out = 0;
 	}
 	lab_tell(l, "unprotected errors in the next hop's name, on the way", (double)n);
-	lab_at_least(l, "none was passed on as its own: 5.02, %", 100.0 * (double)refused / (double)n, 100);
-	engine_prove(b.e, "a");
-	bottle_ask(&b, &t, "a", "", "CON 0.01 eeee #20 Uri-Path:lamp");
-	bottle_get(&b, &up, "lamp", 0, "CON 0.01 * #*");
-	lab_at_least(l, "numbers of the same key in use", (double)up.piv, (double)n);
-	bottle_answer(&b, &up, "lamp", "ACK 2.05 $ #$ !on");
-	bottle_hear(&b, &t, "a", 0, "ACK 2.05 eeee #20 !on");
-	lab_at_least(l, "the next request is served under it", 1, 1);
+	lab_at_most(l, "of them passed on, or taken for an answer", (double)passed, 0);
+	lab_at_least(l, "numbers of the same key in use", (double)up.piv, (double)(n - 1));
 	bottle_stop(&b);
 }
 

@@ -191,7 +191,7 @@ class Transfer:
         path = path or self.name
         self.path = "store/" + path if link.device.kind == "aiocoap" else path
         self.small = "hello" if link.device.kind == "aiocoap" else "time"
-        self.patience = 30 + link.loss * size // 1024 // (1 if LONG else 2)
+        self.patience = 30 + link.loss * size // 1024 * 2 if LONG else 45
 
     def uri(self, path):
         if self.client.oscore:
