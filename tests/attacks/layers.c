@@ -197,13 +197,14 @@ static unsigned reply_of(struct engine *e)
 }
 
 /*
- * Unknown kid and failed tag in turn, as fast as they are answered. A few more are told apart in time by their decryption, but the
+ * Unknown kid and failed tag, now one first and then the other, as fast as they are answered: which of the two gets the last try of a
+ * minute must not depend on the kid. A few more are told apart in time by their decryption, but the
  * keys' tries of one prefix are rationed; the difference has to be seen through a network.
  */
 static void oracle(struct lab *l)
 {
 	struct bottle b = bottle_of(engine_careful());
-	unsigned long n = lab_scaled(l, 100000, 5000), different = 0;
+	unsigned long n = lab_scaled(l, 100000, 5000), different[2] = { 0, 0 };
 	double sum[2] = { 0, 0 }, jitter = network_jitter(20000);
 	const struct path *from;
 	unsigned seen[2];
@@ -213,7 +214,8 @@ static void oracle(struct lab *l)
 	bottle_start(&b);
 	from = &engine_peer(b.e, "d")->path;
 	for (unsigned long i = 0; i < n; i++) {
-		for (unsigned k = 0; k < 2; k++) {
+		for (unsigned turn = 0; turn < 2; turn++) {
+			unsigned k = turn ^ (i & 1);
 			struct bytes d = forge(b.e, k ? 0x20 : 0x77, wire);
 			double began = lab_cpu_ns();
 
@@ -221,11 +223,13 @@ static void oracle(struct lab *l)
 			sum[k] += lab_cpu_ns() - began;
 			seen[k] = reply_of(b.e);
 		}
-		different += seen[0] != seen[1];
+		different[seen[0] > seen[1]] += seen[0] != seen[1];
 		engine_wait(b.e, 100 * TSTAMP_MS);
 	}
 	lab_tell(l, "samples of either kind", (double)n);
-	lab_at_most(l, "replies that differ", (double)different, 0);
+	lab_tell(l, "pairs whose replies differ", (double)(different[0] + different[1]));
+	lab_at_most(l, "of them more in one way than in the other", fabs((double)different[0] - (double)different[1]),
+		    3 * sqrt((double)(different[0] + different[1])));
 	lab_tell(l, "tags tried", (double)b.e->opens);
 	lab_tell(l, "standard deviation of loopback, ns", jitter);
 	lab_bare_at_most(l, "difference of the means, ns, and three standard errors of it",
@@ -255,7 +259,7 @@ static void unprotected_errors(struct lab *l)
 	bottle_start(&b);
 	engine_prove(b.e, "a");
 	for (unsigned long i = 0; i < n; i++) {
-		unsigned e = i % (sizeof errors / sizeof *errors);
+		unsigned e = (unsigned)(i % (sizeof errors / sizeof *errors));
 
 		snprintf(line, sizeof line, "CON 0.01 %04x #20 Uri-Path:lamp", (unsigned)i & 0xffff);
 		bottle_ask(&b, &t, "a", "", line);

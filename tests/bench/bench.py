@@ -20,51 +20,6 @@ from rig import LOAD, OTHERS, QUEUE, TALKATIVE, TIGHT, WIDE, Rig
 MILLION = 1000000
 
 
-class Report:
-    def __init__(self):
-        self.rows = []
-
-    def part(self, title, handover):
-        self.phase = handover
-        print("\n%s   (hand-over %.0f ns)" % (title, handover), flush=True)
-
-    def row(self, what, figures, ratio=None, wish="", note=""):
-        """figures: name -> (value, unit); ratio as printed."""
-        self.rows.append(dict(what=what, figures={k: v[0] for k, v in figures.items()},
-                              units={k: v[1] for k, v in figures.items()}, ratio=ratio, wish=wish, note=note,
-                              handover=self.phase))
-        cells = "  ".join("%s %s %s" % (k, short(v[0]), v[1]) for k, v in figures.items())
-        print("  %-44s %5s  %-9s %s%s" % (what, "" if ratio is None else "%.2f" % ratio, wish, cells,
-                                          "\n  %-62s%s" % ("", note) if note else ""), flush=True)
-
-
-def short(x):
-    return "%.2f" % x if x < 10 else "%.1f" % x if x < 100 else "%.0f" % x
-
-
-def interleave(repeats, subjects):
-    """name -> callable; returns name -> list of what they returned, called in turn."""
-    results = {name: [] for name in subjects}
-    for _ in range(repeats):
-        for name, measure in subjects.items():
-            results[name].append(measure())
-    return results
-
-
-def ratio(results, over, under, key):
-    return statistics.median(a[key] / b[key] for a, b in zip(results[over], results[under]))
-
-
-def middle(results, name, key):
-    return statistics.median(r[key] for r in results[name])
-
-
-def reasons(verdicts):
-    total = sum(verdicts.values()) or 1
-    top = sorted(verdicts.items(), key=lambda kv: -kv[1])[:4]
-    return ", ".join("%s %.0f%%" % (name, 100 * n / total) for name, n in top)
-
-
 def drained(rig, report, args, what, guard, port, wish, replies=False, **traffic):
     """One row: a full queue of `traffic` at the guard and at the bare loop."""
     bare = rig.bare(*(["--reply", 20] if replies else []))
@@ -85,7 +40,7 @@ def drained(rig, report, args, what, guard, port, wish, replies=False, **traffic
     else:
         shown, against = ratio(runs, "bare", "guard", "median"), ratio(runs, "bare+pktinfo", "guard", "median")
     report.row(what, {n: (middle(runs, n, "median"), "ns") for n in runs}, shown, wish,
-               "%s%.2f of the loop with pktinfo" % (note + "; " if note else "", against))
+               "%s%.2f of the loop with pktinfo" % (note + "; " if note else "", statistics.median(against)))
     rig.stop(bare)
     rig.stop(pktinfo)
 
@@ -200,7 +155,7 @@ def latency(rig, report, args):
     for key, name in (("p500", "median"), ("p990", "p99")):
         added = [(g[key] - d[key], r[key] - d[key]) for d, r, g in zip(*runs.values())]
         report.row(name, {n: (middle(runs, n, key), "us") for n in runs},
-                   statistics.median(g / r for g, r in added), "<= 1.20")
+                   [g / r for g, r in added], "<= 1.20")
     rig.stop_all()
 
 

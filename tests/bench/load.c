@@ -19,7 +19,8 @@ static const struct option options[] = {
 	{ "count", required_argument, NULL, 'c' },   { "rounds", required_argument, NULL, 'r' },
 	{ "pid", required_argument, NULL, 'P' },     { "window", required_argument, NULL, 'w' },
 	{ "rate", required_argument, NULL, 'R' },    { "timeout", required_argument, NULL, 'o' },
-	{ "seed", required_argument, NULL, 'S' },    { NULL, 0, NULL, 0 },
+	{ "seed", required_argument, NULL, 'S' },    { "each", no_argument, NULL, 'e' },
+	{ NULL, 0, NULL, 0 },
 };
 
 static struct batch batch;
@@ -33,12 +34,17 @@ uint64_t load_random(struct load *l)
 	return l->random * 0x2545f4914f6cdd1du;
 }
 
-uint64_t load_clock(void)
+static uint64_t read_clock(clockid_t id)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(id, &t);
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+uint64_t load_clock(void)
+{
+	return read_clock(CLOCK_MONOTONIC);
 }
 
 void load_address(const struct load *l, struct batch *b, unsigned i, size_t len, uint32_t source)
@@ -53,7 +59,8 @@ void load_address(const struct load *l, struct batch *b, unsigned i, size_t len,
 
 size_t load_fill(struct load *l, struct batch *b, unsigned i)
 {
-	uint32_t source = l->first + (uint32_t)((load_random(l) >> 32) * l->sources >> 32);
+	uint32_t drawn = (uint32_t)((load_random(l) >> 32) * l->sources >> 32);
+	uint32_t source = l->first + (l->each ? l->next++ % l->sources : drawn);
 	uint64_t r = load_random(l);
 	struct wire w = l->shape;
 	size_t len;
@@ -77,7 +84,7 @@ static void sleep_until(uint64_t t)
 static int flood_run(struct load *l)
 {
 	int fd = batch_socket(&l->local, false, 0);
-	uint64_t start = load_clock(), sent = 0;
+	uint64_t start = load_clock(), cpu = read_clock(CLOCK_PROCESS_CPUTIME_ID), sent = 0;
 
 	while (sent < l->count) {
 		if (l->rate)
@@ -87,7 +94,8 @@ static int flood_run(struct load *l)
 			load_fill(l, &batch, i);
 		sent += batch_send(&batch, fd);
 	}
-	printf("{\"sent\": %llu, \"seconds\": %.3f}\n", (unsigned long long)sent, (double)(load_clock() - start) / 1e9);
+	printf("{\"sent\": %llu, \"seconds\": %.3f, \"cpu_ns\": %llu}\n", (unsigned long long)sent, (double)(load_clock() - start) / 1e9,
+	       (unsigned long long)(read_clock(CLOCK_PROCESS_CPUTIME_ID) - cpu));
 	return 0;
 }
 
@@ -103,6 +111,7 @@ static bool take(struct load *l, int c)
 	case 's': l->sources = n; break;
 	case 'f': l->first = n; break;
 	case 'T': l->tracked = true; break;
+	case 'e': l->each = true; break;
 	case 'v': l->shape.piv = n; break;
 	case 'c': l->count = n; break;
 	case 'r': l->rounds = n; break;

@@ -11,6 +11,8 @@ struct load {
 	struct wire shape;            /* kind and host; Partial IV of tracked clients */
 	uint32_t first, sources;
 	bool tracked;    /* kid = number of the source, Partial IV from `shape`; else both at random */
+	bool each;       /* the sources in turn, not drawn */
+	uint32_t next;   /* whose turn it is */
 	uint32_t count;  /* datagrams of a round, or requests in all */
 	uint32_t rounds; /* drain */
 	pid_t pid;       /* drain: the process to stop and read */

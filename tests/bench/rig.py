@@ -40,6 +40,7 @@ silent = yes
 rate = {link}
 burst = {burst}
 queue-length = {queue}
+block-size = {blocks}
 
 [server dev]
 address = coap://127.0.0.1:{device}
@@ -49,6 +50,9 @@ plain = {plain}
 unknown-rate = {unknown}
 unknown-budget = {budget}
 trusted-rate = {trusted}
+
+[cache]
+size = {cache}
 
 [throttle]
 unknown-rate = {address_rate}
@@ -71,17 +75,19 @@ mode = 0600
 # A guard that admits everybody, so that clients can make themselves known quickly.
 WIDE = dict(link="1000Mbit/s", burst="64KiB", queue=1024, plain="allow", unknown="1000000/s", budget="1000000000/day",
             trusted="1000000/s", address_rate="1000000/s", reply_rate="1000000/s", relations=4096, trusted_after=2,
-            memory="1024MiB", exchanges=4096)
+            memory="1024MiB", exchanges=4096, cache="0B", blocks="0B")
 # A guard as configured by default, its unknown lane soon spent.
 TIGHT = dict(WIDE, plain="throttle", unknown="6/min", budget="600/day", address_rate="2/s", reply_rate="20/s",
              memory="24MiB", exchanges=1024)
 # The same that tells every stranger so.
 TALKATIVE = dict(TIGHT, reply_rate="1000000/s")
+# Answers by itself what it may, and cuts what goes into the link.
+SHARING = dict(WIDE, cache="64KiB", blocks="64B")
 
 
 class Rig:
-    def __init__(self, bins, guard, guardctl, directory):
-        self.bins, self.guard_binary, self.guardctl, self.directory = bins, guard, guardctl, directory
+    def __init__(self, bins, guard, guardctl, directory, peers="build/peers"):
+        self.bins, self.guard_binary, self.guardctl, self.directory, self.peers = bins, guard, guardctl, directory, peers
         self.processes = []
         self.port, self.seed = 17100, 0
 
@@ -150,6 +156,15 @@ class Rig:
         port = self.next_port()
         # The name after the comma is the proxy's own; without one it would answer everything itself.
         argv = [server, "-v", 0, "-A", "127.0.0.1", "-p", port, "-P", "coap://127.0.0.1:%d,self" % DEVICE]
+        return self.started(self.spawn(argv, SUBJECT, stderr=subprocess.DEVNULL), port)
+
+    def aiocoap(self):
+        """aiocoap's proxy, or None where there is none (tests/support/peers.sh)."""
+        python = os.path.join(self.peers, "bin", "aio-python")
+        if not os.path.exists(python):
+            return None
+        port = self.next_port()
+        argv = [python, "-m", "aiocoap.cli.proxy", "--reverse", "--unconditional", "127.0.0.1:%d" % DEVICE, "--bind", "127.0.0.1:%d" % port]
         return self.started(self.spawn(argv, SUBJECT, stderr=subprocess.DEVNULL), port)
 
     def guard(self, settings, wrapper=(), **changes):
