@@ -10,7 +10,8 @@
 #   make crash      kill -9 of the guard under traffic, ROUNDS times
 #   make reload     SIGHUP every 100 ms for a minute, with clients that must not notice
 #   make fuzz       random input to every parser and to the engine, FUZZ_SECONDS each; needs clang and its runtime
-#   make bench      speed, as ratios side by side in one run
+#   make bench      speed, as ratios side by side in one run; docs/bench
+#   make callgrind  instructions by path, and which path has changed
 #   make size       bytes of text at -Os, and whether they are too many
 #   make musl       built on musl, as OpenWrt does, with unit tests and stories
 #   make cross      the same for 32-bit ARM and big-endian s390x, under qemu-user
@@ -91,7 +92,7 @@ UNIT := \
 	crc32 fleet guard_hint hintfile hints wall
 
 .DEFAULT_GOAL := all
-.PHONY: pages all run check quick unit deb deb-check tests-build replay replay-record attack attacks soak experiment experiment-smoke crash reload fuzz fuzz-merge fuzz-coverage bench lint install clean deps deps-check FORCE
+.PHONY: pages all run check quick unit deb deb-check tests-build replay replay-record attack attacks soak experiment experiment-smoke crash reload fuzz fuzz-merge fuzz-coverage bench callgrind lint install clean deps deps-check FORCE
 .SECONDARY:
 
 all: $(B)/coap-guardd $(B)/coap-guardctl
@@ -192,7 +193,7 @@ run: deps
 	@BUILD=$(abspath $(B)) tests/support/demo.sh
 
 check: deps-check
-	@$(MAKE) --no-print-directory -j2 all $(SUPPORT) $(EXPERIMENT)
+	@$(MAKE) --no-print-directory -j2 all $(SUPPORT) $(EXPERIMENT) $(BENCH:%=$(B)/bench/%)
 	@$(MAKE) --no-print-directory -j2 B=$(B)/asan $(ASAN_FLAGS) tests-build
 	@tests/support/peers.sh $(B)/peers
 	@BUILD=$(abspath $(B)) ASAN=$(abspath $(B))/asan UNIT='$(UNIT)' FUZZERS='$(FUZZERS)' tests/check.sh
@@ -301,10 +302,18 @@ $(B)/bench/%: $(B)/tests/bench/%.o
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(shell $(PKG) --libs libuv) $(LIBS_LIB)
 
-# Ratios are printed, never asserted. BENCH_ARGS='--only refused --repeats 15', or --callgrind to count instructions.
+BENCH_PY = /usr/bin/python3 tests/bench/bench.py --bins $(B)/bench --guard $(B)/coap-guardd --guardctl $(B)/coap-guardctl
+
+# Ratios are printed, never asserted. BENCH_ARGS='--only refused --repeats 15'; with --write, docs/bench is made of them.
 bench: deps-check
 	@$(MAKE) --no-print-directory -j2 all $(BENCH:%=$(B)/bench/%)
-	@/usr/bin/python3 tests/bench/bench.py --bins $(B)/bench --guard $(B)/coap-guardd --guardctl $(B)/coap-guardctl $(BENCH_ARGS)
+	@tests/support/peers.sh $(B)/peers
+	@$(BENCH_PY) --peers $(B)/peers $(BENCH_ARGS)
+
+# BENCH_ARGS=--write keeps what was counted.
+callgrind: deps-check
+	@$(MAKE) --no-print-directory -j2 all $(BENCH:%=$(B)/bench/%)
+	@$(BENCH_PY) --callgrind $(BENCH_ARGS)
 
 lint:
 	@clang-format --dry-run -Werror $(shell git ls-files '*.c' '*.h')

@@ -92,6 +92,8 @@ if [ "${QUICK:-no}" = no ]; then
 	LAB=$ASAN/tests/attacks/attacks python attacks /usr/bin/python3 tests/attacks/attacks.py --short
 	python attack-smoke /usr/bin/python3 tests/integration/attack.py --smoke
 	python experiment /usr/bin/python3 tests/experiment/experiment.py smoke
+	single bench-smoke timeout 300 /usr/bin/python3 tests/bench/bench.py --smoke --bins "$BUILD/bench" --guard "$BUILD/coap-guardd" \
+		--guardctl "$BUILD/coap-guardctl" --peers "$BUILD/peers"
 	python service /usr/bin/python3 tests/integration/test_service.py
 	python newcomer-page /usr/bin/python3 tests/integration/newcomer.py Page
 	python readme /usr/bin/python3 tests/integration/test_readme.py

@@ -17,6 +17,7 @@ struct queue {
 
 struct round {
 	uint64_t datagrams, bytes_in, replies, bytes_out, cpu_ns;
+	uint64_t fill_ns; /* of ours, while filling the queue */
 };
 
 static struct batch batch;
@@ -101,6 +102,7 @@ static void settle(const struct load *l)
 static void fill(struct load *l, int fd, struct round *r)
 {
 	unsigned long drops = look(l).drops;
+	uint64_t before = cpu_of(getpid());
 
 	while (r->datagrams < l->count) {
 		batch.n = 0;
@@ -108,6 +110,7 @@ static void fill(struct load *l, int fd, struct round *r)
 			r->bytes_in += load_fill(l, &batch, batch.n++);
 		r->datagrams += batch_send(&batch, fd);
 	}
+	r->fill_ns = cpu_of(getpid()) - before;
 	r->datagrams -= look(l).drops - drops;
 }
 
@@ -136,19 +139,27 @@ static struct round measure(struct load *l, int fd)
 int drain_run(struct load *l)
 {
 	int fd = batch_socket(&l->local, false, REPLY_QUEUE);
+	double *filled = calloc(l->rounds + 1, sizeof(*filled));
 	struct round all = { 0 };
 
+	if (!filled)
+		return 71; /* EX_OSERR */
 	printf("{\"ns\": [");
 	for (uint32_t i = 0; i < l->rounds; i++) {
 		struct round r = measure(l, fd);
 
 		printf("%s%.2f", i ? ", " : "", r.datagrams ? (double)r.cpu_ns / (double)r.datagrams : 0);
+		filled[i] = (double)r.fill_ns / (double)l->count;
 		all.datagrams += r.datagrams;
 		all.bytes_in += r.bytes_in;
 		all.replies += r.replies;
 		all.bytes_out += r.bytes_out;
 		all.cpu_ns += r.cpu_ns;
 	}
+	printf("], \"fill_ns\": [");
+	for (uint32_t i = 0; i < l->rounds; i++)
+		printf("%s%.2f", i ? ", " : "", filled[i]);
+	free(filled);
 	printf("], \"datagrams\": %llu, \"bytes_in\": %llu, \"replies\": %llu, \"bytes_out\": "
 	       "%llu}\n",
 	       (unsigned long long)all.datagrams, (unsigned long long)all.bytes_in, (unsigned long long)all.replies,

@@ -5,10 +5,10 @@ import statistics
 
 class Report:
     def __init__(self):
-        self.rows = []
+        self.rows, self.wrong = [], []
 
     def part(self, title, handover):
-        self.title, self.phase = title.split(":")[0], handover
+        self.title, self.phase = title, handover
         print("\n%s   (hand-over %.0f ns)" % (title, handover), flush=True)
 
     def row(self, what, figures, ratio=None, wish="", note=""):
@@ -21,6 +21,12 @@ class Report:
         cells = "  ".join("%s %s %s" % (k, short(v[0]), v[1]) for k, v in figures.items())
         print("  %-44s %5s  %-9s %s%s" % (what, "" if ratio is None else "%.2f" % ratio, wish, cells,
                                           "\n  %-62s%s" % ("", note) if note else ""), flush=True)
+
+
+    def expect(self, what, share, least):
+        """Whether what was measured is what was meant to be. Not about speed."""
+        if share < least:
+            self.wrong.append("%s: %.3f of it went the way that was to be measured" % (what, share))
 
 
 def short(x):
@@ -43,6 +49,10 @@ def ratio(results, over, under, key):
 
 def middle(results, name, key):
     return statistics.median(r[key] for r in results[name])
+
+
+def share(verdicts, names):
+    return sum(n for name, n in verdicts.items() if name in names) / (sum(verdicts.values()) or 1)
 
 
 def reasons(verdicts):

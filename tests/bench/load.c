@@ -12,14 +12,22 @@
 #include <time.h>
 
 static const struct option options[] = {
-	{ "to", required_argument, NULL, 't' },      { "port", required_argument, NULL, 'p' },
-	{ "kind", required_argument, NULL, 'k' },    { "host", required_argument, NULL, 'h' },
-	{ "sources", required_argument, NULL, 's' }, { "first", required_argument, NULL, 'f' },
-	{ "tracked", no_argument, NULL, 'T' },       { "piv", required_argument, NULL, 'v' },
-	{ "count", required_argument, NULL, 'c' },   { "rounds", required_argument, NULL, 'r' },
-	{ "pid", required_argument, NULL, 'P' },     { "window", required_argument, NULL, 'w' },
-	{ "rate", required_argument, NULL, 'R' },    { "timeout", required_argument, NULL, 'o' },
-	{ "seed", required_argument, NULL, 'S' },    { "each", no_argument, NULL, 'e' },
+	{ "to", required_argument, NULL, 't' },
+	{ "port", required_argument, NULL, 'p' },
+	{ "kind", required_argument, NULL, 'k' },
+	{ "host", required_argument, NULL, 'h' },
+	{ "sources", required_argument, NULL, 's' },
+	{ "first", required_argument, NULL, 'f' },
+	{ "tracked", no_argument, NULL, 'T' },
+	{ "piv", required_argument, NULL, 'v' },
+	{ "count", required_argument, NULL, 'c' },
+	{ "rounds", required_argument, NULL, 'r' },
+	{ "pid", required_argument, NULL, 'P' },
+	{ "window", required_argument, NULL, 'w' },
+	{ "rate", required_argument, NULL, 'R' },
+	{ "timeout", required_argument, NULL, 'o' },
+	{ "seed", required_argument, NULL, 'S' },
+	{ "each", no_argument, NULL, 'e' },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -94,8 +102,8 @@ static int flood_run(struct load *l)
 			load_fill(l, &batch, i);
 		sent += batch_send(&batch, fd);
 	}
-	printf("{\"sent\": %llu, \"seconds\": %.3f, \"cpu_ns\": %llu}\n", (unsigned long long)sent, (double)(load_clock() - start) / 1e9,
-	       (unsigned long long)(read_clock(CLOCK_PROCESS_CPUTIME_ID) - cpu));
+	printf("{\"sent\": %llu, \"seconds\": %.3f, \"cpu_ns\": %llu}\n", (unsigned long long)sent,
+	       (double)(load_clock() - start) / 1e9, (unsigned long long)(read_clock(CLOCK_PROCESS_CPUTIME_ID) - cpu));
 	return 0;
 }
 

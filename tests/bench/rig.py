@@ -93,8 +93,8 @@ class Rig:
 
     # processes
 
-    def spawn(self, argv, cpu, **kwargs):
-        p = subprocess.Popen(["taskset", "-c", str(cpu), *map(str, argv)], stdout=subprocess.DEVNULL, **kwargs)
+    def spawn(self, argv, cpu, told=subprocess.DEVNULL, **kwargs):
+        p = subprocess.Popen(["taskset", "-c", str(cpu), *map(str, argv)], stdout=told, **kwargs)
         self.processes.append(p)
         return p
 
@@ -176,7 +176,10 @@ class Rig:
             f.write(GUARD.format(**values))
         p = self.spawn([*wrapper, self.guard_binary, "-c", path], SUBJECT)
         p.socket, p.quiet = socket, port + 1
-        return self.started(p, port)
+        self.started(p, port)
+        if not wrapper:
+            self.counters(p)  # who answers has touched all its tables
+        return p
 
     # readings
 
@@ -211,8 +214,10 @@ class Rig:
 
     # traffic
 
-    def load(self, mode, target, cpu=OTHERS, **options):
-        argv = ["taskset", "-c", str(cpu), self.bins + "/load", mode, "--to", "127.0.0.1:%d" % target]
+    def load(self, mode, target, cpu=OTHERS, inside=None, **options):
+        """inside: the process whose network it is."""
+        argv = ["nsenter", "-n", "-t", str(inside)] if inside else []
+        argv += ["taskset", "-c", str(cpu), self.bins + "/load", mode, "--to", "127.0.0.1:%d" % target]
         self.seed += 1  # no two floods are the same, every bench is
         options = dict(dict(port=LOAD, seed=self.seed), **options)
         for key, value in options.items():
@@ -227,7 +232,8 @@ class Rig:
     def drain(self, process, port=None, **options):
         options = dict(dict(kind="oscore", count=QUEUE, rounds=WARM_UP + 16), **options)
         r = self.load("drain", port or process.port, cpu=SUBJECT, pid=process.pid, **options)
-        r["median"] = statistics.median(r["ns"][WARM_UP:] or r["ns"])
+        for key, name in (("median", "ns"), ("fill", "fill_ns")):
+            r[key] = statistics.median(r[name][WARM_UP:] or r[name])
         return r
 
     def establish(self, guard, clients, times=3, first=0, port=None):

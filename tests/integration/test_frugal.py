@@ -1,7 +1,7 @@
 """A frugal neighbour: blocks that fit the link, a cache, shared relations, and manners, with real peers on both sides.
 
 Transfers run together in a pool of threads, and each test method reports its own. FRUGAL=long loses a tenth of the
-datagrams of 16 KiB, too (some ten minutes); without it, of 2 KiB.
+datagrams of 16 KiB, too, and waits until a client is given up (some ten minutes); without it, of 2 KiB.
 """
 import concurrent.futures
 import functools
@@ -133,14 +133,11 @@ class Libcoap:
         return argv + list(more)
 
     def fetch(self, case, path):
-        """4.3.4 takes the first of several blocks only with the acknowledgement: where much is lost it is asked again."""
         out = run.directory / (case.name + ".out")
         out.unlink(missing_ok=True)
-        for _ in range(3 if case.link.loss and not self.oscore else 1):
-            _, errors = run_client(self.command(case, "-o", out, case.uri(path)), case.patience + 15)
-            if out.exists():
-                return out.read_bytes()
-        raise AssertionError("no payload; " + errors)
+        _, errors = run_client(self.command(case, "-o", out, case.uri(path)), case.patience + 15)
+        assert out.exists(), "no payload; " + errors
+        return out.read_bytes()
 
     def store(self, case, path, content):
         if self.oscore:  # 4.3.4 cannot repeat a first block with an Echo; by now the device's replay window is settled
@@ -191,7 +188,7 @@ class Transfer:
         path = path or self.name
         self.path = "store/" + path if link.device.kind == "aiocoap" else path
         self.small = "hello" if link.device.kind == "aiocoap" else "time"
-        self.patience = 30 + link.loss * size // 1024 * 2 if LONG else 45
+        self.patience = 30 + link.loss * size // 1024 * 2 if LONG else 60
 
     def uri(self, path):
         if self.client.oscore:
@@ -201,16 +198,36 @@ class Transfer:
     def content(self):
         return body(self.name, self.size)
 
+    def whole(self):
+        got = self.client.fetch(self, self.path)
+        assert len(got) == self.size, "%d bytes came back, of %d" % (len(got), self.size)
+        return got
+
+    def patiently(self, do):
+        """
+        Where a tenth is lost, one block in some hundred takes longer than MAX_TRANSMIT_WAIT; and libcoap's client takes
+        the first of several only with the acknowledgement. Then it is done again.
+        """
+        for left in reversed(range(4 if self.link.loss else 1)):
+            self.tries += 1
+            try:
+                return do()
+            except AssertionError:
+                if not left:
+                    raise
+
     def execute(self):
         started = time.monotonic()
-        self.client.store(self, self.path, self.content())
-        if self.link.loss and self.link.device.kind == "libcoap":
-            run.stored.wait(100)
+        self.tries = 0
+        self.patiently(lambda: self.client.store(self, self.path, self.content()))
         stored = time.monotonic()
-        got = self.client.fetch(self, self.path)
+        # what changes while it is fetched may come back mixed: these devices give no ETag
+        run.stored[self.link].wait(1800)
+        fetching = time.monotonic()
+        got = self.patiently(self.whole)
         same = [t for t in TRANSFERS if t.path == self.path and t.link.device is self.link.device]
-        assert got in [t.content() for t in same], "%d bytes came back, of %d" % (len(got), self.size)
-        return stored - started, time.monotonic() - stored
+        assert got in [t.content() for t in same], "something else came back"
+        return stored - started, time.monotonic() - fetching
 
 
 CLIENTS = [Libcoap(False), Aiocoap(False), Libcoap(True), Aiocoap(True)]
@@ -251,8 +268,8 @@ class Run:
             box.start(self.directory, [t.kid for t in mine if t.client.oscore], sorted({t.path for t in mine}))
         self.guard = Guard("[guard]\nexchanges = 4096\nmemory-limit = 64MiB\n" +
                            config([link.start(self.directory) for link in LINKS]), directory=self.directory)
-        late = [t.link for t in TRANSFERS if t.link.loss and t.link.device.kind == "libcoap"]
-        self.stored = threading.Barrier(max(1, len(late)), lambda: late[0].relay.counts(late[0].loss))
+        self.stored = {link: threading.Barrier(max(1, sum(t.link is link for t in TRANSFERS)),
+                                               functools.partial(link.relay.counts, link.loss)) for link in LINKS}
         self.pool = concurrent.futures.ThreadPoolExecutor(40)
         # those that lose something mostly wait: they go first
         self.results = {t.name: self.pool.submit(t.execute) for t in sorted(TRANSFERS, key=lambda t: -t.link.loss)}
@@ -286,8 +303,8 @@ class Transfers(unittest.TestCase):
         run.start()
 
     def check(self, transfer):
-        stored, fetched = run.results[transfer.name].result(900)
-        print("%s: stored in %.1f s, fetched in %.1f s" % (transfer.name, stored, fetched))
+        stored, fetched = run.results[transfer.name].result(2400)
+        print("%s: stored in %.1f s, fetched in %.1f s, in %d tries" % (transfer.name, stored, fetched, transfer.tries))
 
     def test_zz_link(self):
         """What was on the links, when all is done."""
@@ -611,12 +628,14 @@ class Observed(Observing):
     @unittest.skipUnless(LONG, "until a client is given up takes 93 s")
     def test_deaf(self):
         """Who acknowledges nothing any more is dropped after one confirmable notification, and the others hear on."""
-        sensor = Sensor(60)
+        sensor = Sensor(3600)
         self.addCleanup(sensor.close)
         self.start(sensor.device.port)
         o = self.observers
         o.register()
         o.listen(10, lambda: o.all_know(sensor.payload()))
+        sensor.change()  # the first notification is confirmable, and shows that somebody is there
+        o.listen(5, lambda: o.all_know(sensor.payload()))
         o.deaf = {0, 1, 2}
         for _ in range(9):
             sensor.change()
