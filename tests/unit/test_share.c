@@ -312,6 +312,37 @@ static void test_invalidated(void **state)
 	}
 }
 
+/* What a response names is not what it was, either (RFC 7252 §5.9.1.1). */
+static void test_location(void **state)
+{
+	static const struct {
+		const char *answer;
+		bool old;
+	} rows[] = {
+		{ "2.01 $ #$ Location-Path:t Location-Path:new", true },
+		{ "2.04 $ #$ Location-Path:t Location-Path:new", true },
+		{ "2.01 $ #$ Location-Path:t", false },
+		{ "2.01 $ #$ Location-Path:t Location-Path:new Location-Query:q", false },
+		{ "4.04 $ #$ Location-Path:t Location-Path:new", false },
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < ROWS(rows); i++) {
+		struct engine *e = start();
+
+		ENGINE_PLAY(e, "prove a", "prove b", "a> CON 0.01 0001 #01 Uri-Path:lamp Uri-Path:t Uri-Path:new",
+			    "lamp< CON 0.01 * #* Uri-Path:t Uri-Path:new", "lamp> ACK 4.04 $ #$",
+			    "a< ACK 4.04 0001 #01", "a> CON 0.02 0002 #02 Uri-Path:lamp Uri-Path:make !y",
+			    "lamp< CON 0.02 * #* Uri-Path:make !y");
+		engine_line(e, "lamp> ACK %s", rows[i].answer);
+		engine_line(e, "flush");
+		engine_line(e, "b> CON 0.01 0003 #03 Uri-Path:lamp Uri-Path:t Uri-Path:new");
+		engine_line(e, rows[i].old ? "lamp< CON 0.01 * #* Uri-Path:t Uri-Path:new" : "b< ACK 4.04 0003 #03");
+		engine_line(e, "quiet");
+		engine_stop(e);
+	}
+}
+
 /* Blocks of what is known whole come from here; what is known in part goes on being asked for. */
 static void test_blocks(void **state)
 {
@@ -883,6 +914,7 @@ int main(void)
 		cmocka_unit_test(test_answers),
 		cmocka_unit_test(test_opaque),
 		cmocka_unit_test(test_invalidated),
+		cmocka_unit_test(test_location),
 		cmocka_unit_test(test_blocks),
 		cmocka_unit_test(test_blocks_change),
 		cmocka_unit_test(test_strangers),
