@@ -8,12 +8,14 @@ import json
 import subprocess
 import sys
 
-from experiment import RESULTS, TOOLS
+from experiment import RESULTS, TOOLS, engine
 
 CROWDS = {  # options of bots.c
     "10^2": ("-b", 100), "10^3": ("-b", 1000), "10^4": ("-b", 10000), "10^5": ("-b", 100000), "10^6": ("-b", 1000000),
     "10^3 × 256": ("-b", 1000, "-a", 256), "10^3 + rogue /32": ("-b", 1000, "-g", 65536)}
 MODEL = {"10^2": 100, "10^3": 100, "10^4": 62, "10^5": 34, "10^6": 8, "10^3 × 256": 67, "10^3 + rogue /32": 38}  # % within 60 s, mix3
+AGES = {  # minutes of newcomers, seconds between two of them, and how old the attack is when they begin to come
+    "10^3": (5, 3, (1, 8, 15, 20)), "10^4": (10, 3, (1, 10, 20, 30, 45, 60)), "10^5": (20, 5, (120, 180, 240, 360))}
 UNITS = {"x = 1": 4.5, "x = 24": 108}  # a minute: what x times the life power of an nRF52840 pays for, 0.18 mJ each
 
 
@@ -31,6 +33,9 @@ def runs(seeds):
                     options = *CROWDS[crowd], "-k", kind, "-u", units, "-r", RATE, "-n", 60, "-S", seed
                     yield "|".join((x, kind, crowd, "patient", str(seed))), options
                     yield "|".join((x, kind, crowd, "hasty", str(seed))), (*options, "-i")  # newcomers that do not wait for Max-Age
+    for crowd, (minutes, between, ages) in AGES.items():
+        for age in ages:
+            yield "age|%s|%d|1" % (crowd, age), (*CROWDS[crowd], "-u", 60, "-r", RATE, "-w", age, "-m", minutes, "-n", between, "-S", 1)
 
 
 def main():
@@ -45,7 +50,7 @@ def main():
     def one(run):
         name, options = run
         done = subprocess.run([str(a) for a in ("nice", "-n", 15, TOOLS / "bots", *options)], capture_output=True, text=True, check=True)
-        return name, json.loads(done.stdout)
+        return name, dict(json.loads(done.stdout), engine=engine())
 
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
         for name, result in pool.map(one, [run for run in runs(args.seeds) if run[0] not in known]):

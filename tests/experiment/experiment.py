@@ -176,6 +176,12 @@ def grown(before, after):
     return {name: after[name] - before.get(name, 0) for name in after}
 
 
+def engine():
+    """The guard's revision, as it says itself."""
+    said = subprocess.run([GUARDD, "--version"], capture_output=True, text=True, check=True).stdout
+    return re.search(r"\((\S+)\)", said)[1] if "(" in said else said.strip()
+
+
 def steal():
     """Jiffies that this machine's CPUs worked, and those they could have."""
     fields = [int(f) for f in Path("/proc/stat").read_text().splitlines()[0].split()[1:]]
@@ -286,7 +292,7 @@ class Cell:
     def play(self):
         self.start()
         result = {"row": self.row, "attacker": self.attacker, "seed": self.seed, "quiet_seconds": self.quiet, "attack_seconds": self.attack,
-                  "rate": self.rate, "variant": self.variant, "load_before": os.getloadavg()[0]}
+                  "rate": self.rate, "variant": self.variant, "engine": engine() if self.guards else "", "load_before": os.getloadavg()[0]}
         snapshots = [self.snapshot()]
         self.command("quiet %g" % self.quiet)
         time.sleep(self.quiet)

@@ -205,8 +205,9 @@ class Transfer:
 
     def patiently(self, do):
         """
-        Where a tenth is lost, one block in some hundred takes longer than MAX_TRANSMIT_WAIT; and libcoap's client takes
-        the first of several only with the acknowledgement. Then it is done again.
+        Where a tenth is lost, a block may take longer than MAX_TRANSMIT_WAIT; libcoap's client takes the first of
+        several only with the acknowledgement, and its server forgets the ETag of a body after 93 s. Then it is done
+        again. What comes back as long as it should be must be right the first time.
         """
         for left in reversed(range(4 if self.link.loss else 1)):
             self.tries += 1
