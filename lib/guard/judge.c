@@ -242,6 +242,15 @@ static struct verdict judge_proven(struct guard *g, const struct bench *b)
 	return forward(g, b, queue, false, false);
 }
 
+/* Pings were answered, perhaps, but here only Echo counts: the 4.29 brings one. */
+static struct verdict ask_for_echo(struct guard *g, const struct bench *b, enum verdict_reason reason, uint32_t wait_s)
+{
+	struct verdict v = refuse(g, b, VERDICT_THROTTLE, reason, wait_s);
+
+	v.proven = false;
+	return v;
+}
+
 /*
  * Odd, and from a relation's own endpoint: only Echo counts, since the true client answers pings for its spoofer, too. Half of
  * the prefix's replies are kept for better cases.
@@ -255,7 +264,7 @@ static struct verdict judge_odd(struct guard *g, const struct bench *b, enum ver
 		return say(VERDICT_DROP, reason, LANE_UNKNOWN);
 	if (b->rq->echo.ptr)
 		return refuse(g, b, VERDICT_CHALLENGE, REASON_ECHO_STALE, 0);
-	return refuse(g, b, VERDICT_THROTTLE, reason, retry_after(g, b));
+	return ask_for_echo(g, b, reason, retry_with_proof(g, b));
 }
 
 /* An unknown kid there: one try in the unknown lane, and no other until the device accepts it. A client may have a new key. */
@@ -288,7 +297,7 @@ static struct verdict judge_doubted(struct guard *g, const struct bench *b)
 	/* a spoofer's pings are answered by the true client: of such tries there are no more than of moved relations */
 	if (!b->echo_valid && b->reach.state != REACH_NONE &&
 	    !bucket_take(&b->server->moved, GUARD_MOVED, GUARD_MOVED_MAX, 1, b->now))
-		return refuse(g, b, VERDICT_THROTTLE, REASON_DOUBTED, 1);
+		return ask_for_echo(g, b, REASON_DOUBTED, 1);
 	if (b->echo_valid || b->reach.state != REACH_NONE) {
 		reach_spend(g->reach, b->endpoint); /* an Echo, too, must not prove the spoofer's next one */
 		return spend_own(g, b, say(VERDICT_FORWARD, REASON_DOUBTED, LANE_MOVED));

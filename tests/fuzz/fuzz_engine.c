@@ -607,6 +607,7 @@ static void reconfigure(struct world *w)
 
 	w->layers = fresh.max_layers > w->layers ? fresh.max_layers : w->layers;
 	proxy_reconfigure(w->proxy, &fresh, w->now);
+	fuzz_ledger_refill(&w->ledger); /* to a faster rate and back: the debt of before is forgiven */
 }
 
 static void reload_event(struct world *w)

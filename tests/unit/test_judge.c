@@ -156,6 +156,9 @@ static void judge(struct guard *g, const struct row *row, tstamp now)
 			 verdict_lane_word(row->lane));
 	assert_int_equal(v.ticket.generation != 0, v.action == VERDICT_FORWARD || v.action == VERDICT_QUEUE);
 	assert_int_equal(v.retry_after_s != 0, v.action == VERDICT_THROTTLE);
+	/* where only Echo counts, the refusal brings one, and its time is up before the value is stale */
+	if (v.action == VERDICT_THROTTLE)
+		assert_true(!v.proven && v.retry_after_s <= 4);
 	/* only what comes from a relation's home, or with proof, is sent to the device more than
 	 * once */
 	if (v.retransmit)
@@ -465,13 +468,41 @@ static void test_retry_after(void **state)
 	guard_free(g);
 }
 
+/* Who answers pings, and so might answer them for a spoofer, is asked for an Echo all the same, and in time. */
+static void test_odd_brings_echo(void **state)
+{
+	static const struct row rows[] = {
+		ROW("far", TRUSTED, 2, 357, NO_ECHO, THROTTLE, SEQ_FAR, UNKNOWN),
+		SPENT("a neighbour", TRUSTED, 77, 5, NO_ECHO, THROTTLE, NEIGHBOUR, UNKNOWN),
+	};
+	struct policy p = usual();
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+		tstamp now;
+		struct guard *g = cast(&p, &now);
+		struct guard_request rq = facts(TRUSTED, rows[i].kid, rows[i].piv);
+		struct verdict v;
+
+		if (rows[i].spent)
+			spend(g, now);
+		pong(g, TRUSTED, 2, now);
+		v = guard_check(g, &rq, now);
+		assert_int_equal(v.action, VERDICT_THROTTLE);
+		assert_false(v.proven);
+		assert_in_range(v.retry_after_s, 1, 4);
+		guard_free(g);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rows),       cmocka_unit_test(test_plain),
-		cmocka_unit_test(test_handshakes), cmocka_unit_test(test_modes),
-		cmocka_unit_test(test_no_reply),   cmocka_unit_test(test_retry_after),
-		cmocka_unit_test(test_follow_up),  cmocka_unit_test(test_moved_budget),
+		cmocka_unit_test(test_odd_brings_echo), cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_plain),           cmocka_unit_test(test_handshakes),
+		cmocka_unit_test(test_modes),           cmocka_unit_test(test_no_reply),
+		cmocka_unit_test(test_retry_after),     cmocka_unit_test(test_follow_up),
+		cmocka_unit_test(test_moved_budget),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
