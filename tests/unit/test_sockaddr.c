@@ -125,7 +125,9 @@ static void test_for_many(void **state)
 
 		memcpy(&info.ipi_addr, to.ip + 12, 4);
 		memcpy(&info.ipi_spec_dst, ours.ip + 12, 4);
-		*c = (struct cmsghdr){ CMSG_LEN(sizeof info), IPPROTO_IP, IP_PKTINFO };
+		*c = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof info),
+				       .cmsg_level = IPPROTO_IP,
+				       .cmsg_type = IP_PKTINFO };
 		memcpy(CMSG_DATA(c), &info, sizeof info);
 		m.msg_controllen = CMSG_SPACE(sizeof info);
 		assert_int_equal(sockaddr_is_for_many(&m), four[i].for_many);
@@ -135,7 +137,9 @@ static void test_for_many(void **state)
 		struct in6_pktinfo info = { 0 };
 
 		memcpy(&info.ipi6_addr, to.ip, 16);
-		*c = (struct cmsghdr){ CMSG_LEN(sizeof info), IPPROTO_IPV6, IPV6_PKTINFO };
+		*c = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof info),
+				       .cmsg_level = IPPROTO_IPV6,
+				       .cmsg_type = IPV6_PKTINFO };
 		memcpy(CMSG_DATA(c), &info, sizeof info);
 		m.msg_controllen = CMSG_SPACE(sizeof info);
 		assert_int_equal(sockaddr_is_for_many(&m), six[i].for_many);
