@@ -249,11 +249,7 @@ static bool settle_layered(struct proxy *p, struct exchange *x, const struct msg
 	struct msg_option value;
 	struct msg inside;
 
-	if (!msg_find(m, OPTION_OSCORE, &value)) {
-		doubt(p, x, now);
-		return false;
-	}
-	if (oscore_option_parse(&option, value.value) != OSCORE_OPTION_OK ||
+	if (!msg_find(m, OPTION_OSCORE, &value) || oscore_option_parse(&option, value.value) != OSCORE_OPTION_OK ||
 	    layers_remove(&x->up_layer, p->contexts, m, &option, &room, &inside) != OSCORE_OK) {
 		core_count(p, FAULT_NOT_AUTHENTIC); /* as if it had never come (RFC 8613 §8.4) */
 		return false;
@@ -272,9 +268,15 @@ static bool settle_layered(struct proxy *p, struct exchange *x, const struct msg
 	return true;
 }
 
-/* False: nobody with our key sent it. */
+/* False: nobody with our key sent it. What does not even claim to be of the next hop begins nothing. */
 static bool receive_layered(struct proxy *p, struct exchange *x, const struct msg *m, tstamp now)
 {
+	struct msg_option value;
+
+	if (!msg_find(m, OPTION_OSCORE, &value)) {
+		doubt(p, x, now);
+		return false;
+	}
 	if (!errand_begin(p, x, m, now))
 		return settle_layered(p, x, m, now);
 	if (x->state != EXCHANGE_OBSERVING) /* whose end stays where it was */

@@ -98,14 +98,20 @@ static bool wants_beginning(const struct request *rq)
 	return !rq->view.has_block2 || rq->view.block2.num == 0;
 }
 
+/* What a subject was told last, whatever it is being told now. False: nothing is kept of it. */
+static bool read_last(const struct exchange *subject, uint8_t room[CACHE_OPTIONS], struct representation *r)
+{
+	struct msg m;
+
+	return subject->last && msg_parse(&m, dgram_bytes(subject->last)) == MSG_OK && representation_read(&m, room, r);
+}
+
 static bool is_fresh(const struct exchange *subject, tstamp now)
 {
 	struct representation r;
 	uint8_t room[CACHE_OPTIONS];
-	struct msg m;
 
-	return subject->last && msg_parse(&m, dgram_bytes(subject->last)) == MSG_OK &&
-	       representation_read(&m, room, &r) && tstamp_since(subject->last_at, now) < r.head.max_age * TSTAMP_S;
+	return read_last(subject, room, &r) && tstamp_since(subject->last_at, now) < r.head.max_age * TSTAMP_S;
 }
 
 /* Its answer is on its way, or was given and holds. */
@@ -304,11 +310,8 @@ void share_join(struct proxy *p, struct exchange *subject, struct exchange *foll
 	uint64_t age = (tstamp_since(subject->last_at, now) + TSTAMP_S - 1) / TSTAMP_S;
 	uint8_t room[CACHE_OPTIONS];
 	struct representation r;
-	struct msg m;
 
-	if (subject->state != EXCHANGE_OBSERVING || !subject->last)
-		return;
-	if (msg_parse(&m, dgram_bytes(subject->last)) == MSG_OK && read_answer(subject, &m, room, &r))
+	if (subject->state == EXCHANGE_OBSERVING && read_last(subject, room, &r))
 		tell(p, follower, &r, r.head.max_age > age ? r.head.max_age - (uint32_t)age : 0, true, false, now);
 }
 
@@ -390,13 +393,11 @@ static void ask_followers(struct proxy *p, struct exchange *subject, tstamp now)
 	uint32_t ref = subject->followers, next;
 	uint8_t room[CACHE_OPTIONS];
 	struct representation r;
-	struct msg m;
 
 	subject->asked = true;
 	subject->device_at = tstamp_add(now, RENEW_LEAST * TSTAMP_S);
 	exchange_arm(&p->exchanges, subject);
-	if (!subject->last || msg_parse(&m, dgram_bytes(subject->last)) != MSG_OK ||
-	    !read_answer(subject, &m, room, &r))
+	if (!read_last(subject, room, &r))
 		return;
 	next_observe(p);
 	for (; ref != EXCHANGE_NONE; ref = next) {

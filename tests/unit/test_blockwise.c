@@ -699,6 +699,58 @@ static void test_layers(void **state)
 	}
 }
 
+/* A first block that does not bear our layer begins no gathering: the true answer is still waited for. */
+static void test_forged_block(void **state)
+{
+	static const char *const forged[] = { "ACK 2.05", "ACK 2.04", "NON 2.05", "ACK 4.04" };
+
+	(void)state;
+	for (unsigned i = 0; i < ROWS(forged); i++) {
+		struct bottle b = bottle_of(narrow(engine_roomy()));
+		struct bottle_talk t = { .piv = 0 }, up = { .piv = 0 };
+		struct oscore_room room;
+		struct msg inside;
+
+		bottle_context(&b, "client", 7, PROXY_NO_SERVER);
+		bottle_context(&b, "next", 0, 0);
+		bottle_start(&b);
+		engine_prove(b.e, "a");
+		bottle_ask(&b, &t, "a", "0", "CON 0.01 0001 #20 Uri-Path:lamp");
+		assert_int_equal(collect(&b, &up, &inside, &room), 1);
+		engine_line(b.e, "lamp> %s %s #%s Block2=0a !" ONE, forged[i], up.mid, up.token);
+		engine_line(b.e, "quiet");
+		assert_int_equal(b.e->proxy->faults[FAULT_UNPROTECTED], 1);
+		assert_int_equal(give(&b, &up, "ACK 2.05 $ #$ !" ONE TWO), 3);
+		bottle_hear(&b, &t, "a", 1, "ACK 2.05 0001 #20 !" ONE TWO);
+		bottle_stop(&b);
+	}
+}
+
+/* Who joins while the next notification is put together is told the last one, and that it goes on. */
+static void test_join_while_gathering(void **state)
+{
+	struct proxy_config c = narrow(engine_roomy());
+	char half[513];
+	struct engine *e;
+
+	(void)state;
+	c.links[0].block_size = 512;
+	e = engine_start(&c);
+	memset(half, 'h', 512);
+	half[512] = '\0';
+	ENGINE_PLAY(e, "prove a", "prove b", "a> CON 0.01 0001 #01 Observe= Uri-Path:lamp Uri-Path:t",
+		    "lamp< CON 0.01 *m #*o Observe= Uri-Path:t Block2=05 *");
+	engine_line(e, "lamp> ACK 2.05 $m #$o Observe=01 Block2=0d !%s", half);
+	engine_line(e, "lamp< CON 0.01 * #* Uri-Path:t Block2=15 *");
+	engine_line(e, "lamp> ACK 2.05 $ #$ Block2=1d !%s", half);
+	engine_line(e, "a< ACK 2.05 0001 #01 Observe=* Block2=0e !%s%s", half, half);
+	engine_line(e, "lamp> NON 2.05 7001 #$o Observe=02 Block2=0d !%s", half);
+	engine_line(e, "lamp< CON 0.01 * #* Uri-Path:t Block2=15 *");
+	engine_line(e, "b> CON 0.01 0002 #02 Observe= Uri-Path:lamp Uri-Path:t");
+	engine_line(e, "b< ACK 2.05 0002 #02 Observe=* Block2=0e !%s%s", half, half);
+	engine_stop(e);
+}
+
 /* --- bodies of 16 KiB over a bad link ------------------------------------------------------------------------------- */
 
 #define BODY   16384
@@ -1021,6 +1073,8 @@ int main(void)
 		cmocka_unit_test(test_notifications),
 		cmocka_unit_test(test_any_moment),
 		cmocka_unit_test(test_layers),
+		cmocka_unit_test(test_forged_block),
+		cmocka_unit_test(test_join_while_gathering),
 		cmocka_unit_test(test_bad_link),
 		cmocka_unit_test(test_stranger_first),
 		cmocka_unit_test(test_endless_bodies),
