@@ -16,6 +16,7 @@
 #include "edhoc.h"
 #include "../support/forge.h"
 #include "../support/rawip.h"
+#include "../support/tool.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_ether.h>
@@ -65,12 +66,6 @@ struct attacker {
 	struct totals totals;
 };
 
-static _Noreturn void die(const char *what)
-{
-	fprintf(stderr, "attacker: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
 static _Noreturn void usage(void)
 {
 	fputs("usage: attacker -a A|B|C|D|N|I|R|F -t TARGET [-P PORT] [-v SOURCE] [-L SOURCE-PORT] [-r RATE] [-s "
@@ -78,14 +73,6 @@ static _Noreturn void usage(void)
 	      "                [-i INTERFACE] [-S SEED]\n",
 	      stderr);
 	exit(64);
-}
-
-static double seconds_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 static void send_packet(struct attacker *a, uint8_t *packet, const struct sockaddr_in6 *from,

@@ -8,6 +8,7 @@
  */
 #include "edhoc.h"
 #include "../support/marker.h"
+#include "../support/tool.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if.h>
@@ -84,12 +85,6 @@ struct radio {
 	enum way deliver_way;
 	struct counts counts;
 };
-
-static _Noreturn void die(const char *what)
-{
-	fprintf(stderr, "radio: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
 
 static _Noreturn void usage(void)
 {

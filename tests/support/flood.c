@@ -8,6 +8,7 @@
  */
 #include "forge.h"
 #include "rawip.h"
+#include "tool.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -53,12 +54,6 @@ struct flood {
 	struct totals totals;
 };
 
-static _Noreturn void die(const char *what)
-{
-	fprintf(stderr, "flood: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
 static _Noreturn void usage(void)
 {
 	fputs("usage: flood -t ADDRESS -P PORT [-r RATE] [-s SECONDS] [-n SOURCES] [-p "
@@ -69,14 +64,6 @@ static _Noreturn void usage(void)
 	      "chance; default gvo\n",
 	      stderr);
 	exit(64);
-}
-
-static double seconds_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 /* Addresses */

@@ -8,6 +8,7 @@
  * string that they contain.
  */
 #include "marker.h"
+#include "tool.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -67,12 +68,6 @@ struct relay {
 	struct counts counts;
 };
 
-static _Noreturn void die(const char *what)
-{
-	fprintf(stderr, "relay: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
 static _Noreturn void usage(void)
 {
 	fputs("usage: relay -l ADDRESS -p PORT -d DEVICE -P PORT [-L LOSS%] [-D DELAY-MS] [-r "
@@ -80,14 +75,6 @@ static _Noreturn void usage(void)
 	      "             [-m STRING-IN-FORGED-PLAIN] [-k KID-WATCHED] [-S SEED]\n",
 	      stderr);
 	exit(64);
-}
-
-static double seconds_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 static double draw(struct relay *r) /* xorshift64*, 0 to 1 */
