@@ -199,18 +199,24 @@ static int write_new(const char *file, const char *text, size_t len)
 	return error;
 }
 
-int statedir_write(const struct statedir *s, const char *name, const struct statedir_entry *e)
+/* The new one takes the old one's place for good, or goes. error: of writing it. Returns that, or its own. */
+static int settle_new(const struct statedir *s, const char *fresh, const char *file, int error)
 {
-	char text[TEXT_MAX], file[FILE_LEN], fresh[FILE_LEN];
-	int error = write_new(file_of(s, name, SUFFIX ".new", fresh), text, format(e, text));
-
-	if (!error && rename(fresh, file_of(s, name, SUFFIX, file)) < 0)
+	if (!error && rename(fresh, file) < 0)
 		error = -errno;
 	if (error)
 		unlink(fresh);
 	else if (fsync(s->fd) < 0)
 		error = -errno;
 	return error;
+}
+
+int statedir_write(const struct statedir *s, const char *name, const struct statedir_entry *e)
+{
+	char text[TEXT_MAX], file[FILE_LEN], fresh[FILE_LEN];
+	int error = write_new(file_of(s, name, SUFFIX ".new", fresh), text, format(e, text));
+
+	return settle_new(s, fresh, file_of(s, name, SUFFIX, file), error);
 }
 
 FILE *statedir_open_file(const struct statedir *s, const char *name)
@@ -254,14 +260,7 @@ int statedir_commit(const struct statedir *s, const char *name, FILE *f)
 		error = errno ? -errno : -EIO;
 	if (fclose(f) != 0 && !error)
 		error = -errno;
-	file_of(s, name, ".new", fresh);
-	if (!error && rename(fresh, file_of(s, name, "", file)) < 0)
-		error = -errno;
-	if (error)
-		unlink(fresh);
-	else if (fsync(s->fd) < 0)
-		error = -errno;
-	return error;
+	return settle_new(s, file_of(s, name, ".new", fresh), file_of(s, name, "", file), error);
 }
 
 /* Of "NAME.context"; false: it is no such name. */
