@@ -102,6 +102,17 @@ void msgbuf_payload(struct msgbuf *b, struct bytes payload)
 	b->cap = b->len;
 }
 
+void msgbuf_rest(struct msgbuf *b, const struct msg *m)
+{
+	struct bytes rest = m->options;
+
+	/* one after the other, marker included */
+	if (m->payload.len)
+		rest.len = (size_t)(m->payload.ptr + m->payload.len - rest.ptr);
+	append(b, rest);
+	b->cap = b->len;
+}
+
 struct bytes msgbuf_end(const struct msgbuf *b)
 {
 	return b->failed ? bytes_of(b->buf, 0) : bytes_of(b->buf, b->len);

@@ -18,5 +18,7 @@ void msgbuf_bare(struct msgbuf *b, uint8_t *buf, size_t cap);
 void msgbuf_option(struct msgbuf *b, uint16_t number, struct bytes value);  /* a smaller number than last fails */
 void msgbuf_option_uint(struct msgbuf *b, uint16_t number, uint32_t value); /* shortest form, 0 is empty */
 void msgbuf_payload(struct msgbuf *b, struct bytes payload);                /* empty: no marker */
-struct bytes msgbuf_end(const struct msgbuf *b);                            /* length 0 if any step failed */
+/* The options and the payload of m, as they stand in its datagram; only right after the beginning. */
+void msgbuf_rest(struct msgbuf *b, const struct msg *m);
+struct bytes msgbuf_end(const struct msgbuf *b); /* length 0 if any step failed */
 #endif

@@ -33,6 +33,12 @@ struct request_view {
 	enum request_defect defect;
 };
 
+/* The block of the response that is asked for; NULL: none in particular. */
+static inline const struct block *classify_asked_block(const struct request_view *v)
+{
+	return v->has_block2 ? &v->block2 : NULL;
+}
+
 void classify_request(struct request_view *v, const struct msg *m);
 
 /* Whose request it is, and which, by its OSCORE option (RFC 8613 §6.1). False: not readable; must be passed on, can't be tracked. */

@@ -22,6 +22,11 @@ const struct proxy_listen *core_listen(const struct proxy *p, const struct addr 
 	return wildcard;
 }
 
+bool core_is_reached(const struct proxy *p, const struct exchange *x, tstamp now)
+{
+	return x->listening || guard_reaches(p->guard, &x->client.remote, now);
+}
+
 tstamp core_until(const struct exchange *x)
 {
 	tstamp end = tstamp_add(x->opened, PROXY_PATIENCE);

@@ -108,6 +108,8 @@ struct proxy {
 void core_count(struct proxy *p, enum fault f);
 /* Where a datagram to `local` was taken, exactly or at every address. */
 const struct proxy_listen *core_listen(const struct proxy *p, const struct addr *local);
+/* The address of x's client is its own, beyond doubt: it acknowledged us there, or proved itself lately. */
+bool core_is_reached(const struct proxy *p, const struct exchange *x, tstamp now);
 /* When the device of x has had its time: no client waits longer. */
 tstamp core_until(const struct exchange *x);
 const struct proxy_link *core_link(const struct proxy *p, uint8_t server);

@@ -37,7 +37,7 @@ void errand_end(struct proxy *p, struct exchange *x, tstamp now)
 /* For nobody unproven a body is held; a notification does not say so by itself. */
 static bool may_hold(const struct proxy *p, const struct exchange *x, tstamp now)
 {
-	return x->proven || x->has_layer || x->listening || guard_reaches(p->guard, &x->client.remote, now);
+	return x->proven || x->has_layer || core_is_reached(p, x, now);
 }
 
 bool errand_begin(struct proxy *p, struct exchange *x, const struct msg *m, tstamp now)

@@ -39,8 +39,7 @@ static void copy_whole(struct dgram *whole, const struct msg *m)
 	struct msgbuf b;
 
 	msgbuf_begin(&b, whole->buf, DGRAM_MAX, m->type, m->code, 0, bytes_of(NULL, 0));
-	edits_write(&(struct edits){ .n = 0 }, m, &b);
-	msgbuf_payload(&b, m->payload);
+	msgbuf_rest(&b, m);
 	whole->len = (uint16_t)msgbuf_end(&b).len;
 }
 
@@ -119,27 +118,35 @@ static void edit_piece(const struct pieces *ps, size_t whole, bool last, struct 
 		edits_add(e, OPTION_REQUEST_TAG, bytes_of(ps->tag, sizeof ps->tag));
 }
 
+static bool write_edited(const struct msg *m, const struct edits *e, struct bytes payload, bool confirmable,
+			 struct bytes token, struct dgram *out)
+{
+	struct msgbuf b;
+
+	msgbuf_begin(&b, out->buf, DGRAM_MAX, confirmable ? MSG_CON : MSG_NON, m->code, 0, token);
+	edits_write(e, m, &b);
+	msgbuf_payload(&b, payload);
+	out->len = (uint16_t)msgbuf_end(&b).len;
+	return out->len > 0;
+}
+
 bool pieces_write(const struct pieces *ps, bool confirmable, struct bytes token, struct dgram *out)
 {
 	struct msg whole = parsed(ps->whole);
 	struct edits e = { .n = 0 };
 	bool last;
 	struct bytes payload = piece(ps, &whole, &last);
-	struct msgbuf m;
 
 	edit_piece(ps, whole.payload.len, last, &e);
-	msgbuf_begin(&m, out->buf, DGRAM_MAX, confirmable ? MSG_CON : MSG_NON, whole.code, 0, token);
-	edits_write(&e, &whole, &m);
-	msgbuf_payload(&m, payload);
-	out->len = (uint16_t)msgbuf_end(&m).len;
-	return out->len > 0;
+	return write_edited(&whole, &e, payload, confirmable, token, out);
 }
 
 bool pieces_write_rest(const struct pieces *ps, bool confirmable, struct bytes token, struct dgram *out)
 {
 	struct msg whole = parsed(ps->whole), gathered = parsed(ps->gathered);
+	/* the payload of FETCH says what is asked for (RFC 8132 §2); a body that came in blocks is the server's already */
+	bool says = whole.code == MSG_FETCH && !ps->cut && !ps->has_ask1;
 	struct edits e = { .n = 0 };
-	struct msgbuf m;
 	struct block b;
 
 	if (!block_at(start2(ps) + (uint32_t)gathered.payload.len, ps->szx2, false, &b))
@@ -149,13 +156,7 @@ bool pieces_write_rest(const struct pieces *ps, bool confirmable, struct bytes t
 	edits_set_uint(&e, OPTION_BLOCK2, block_value(b));
 	if (is_tagged(ps))
 		edits_add(&e, OPTION_REQUEST_TAG, bytes_of(ps->tag, sizeof ps->tag));
-	msgbuf_begin(&m, out->buf, DGRAM_MAX, confirmable ? MSG_CON : MSG_NON, whole.code, 0, token);
-	edits_write(&e, &whole, &m);
-	/* the payload of FETCH says what is asked for (RFC 8132 §2); a body that came in blocks is the server's already */
-	if (whole.code == MSG_FETCH && !ps->cut && !ps->has_ask1)
-		msgbuf_payload(&m, whole.payload);
-	out->len = (uint16_t)msgbuf_end(&m).len;
-	return out->len > 0;
+	return write_edited(&whole, &e, says ? whole.payload : bytes_of(NULL, 0), confirmable, token, out);
 }
 
 bool pieces_continue(struct pieces *ps, const struct msg *answer)

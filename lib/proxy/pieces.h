@@ -28,6 +28,12 @@ struct pieces {
 	uint16_t limit; /* bytes of the response's payload that the client takes at once */
 };
 
+/* The block of the response that the client asked for; NULL: none in particular. */
+static inline const struct block *pieces_asked(const struct pieces *ps)
+{
+	return ps->has_ask2 ? &ps->ask2 : NULL;
+}
+
 /*
  * m: the request, without block options, copied into `whole`, which is the caller's to give and to take back. The rest of *ps was set:
  * the client's own blocks, opaque and tag.

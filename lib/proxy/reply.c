@@ -292,12 +292,6 @@ static void count_answer(struct proxy *p, const struct exchange *x)
 	p->answered[x->server][class == 2 ? 0 : class == 4 ? 1 : 2]++;
 }
 
-/* Its address is its own, beyond doubt. */
-static bool is_reached(const struct proxy *p, const struct exchange *x, tstamp now)
-{
-	return x->listening || guard_reaches(p->guard, &x->client.remote, now);
-}
-
 static void deliver(struct proxy *p, struct exchange *x, struct dgram *d, tstamp now)
 {
 	if ((d->buf[0] >> 4 & 3) != MSG_ACK && !exchange_awaits_ack(x)) { /* what the client may acknowledge or reset */
@@ -310,7 +304,7 @@ static void deliver(struct proxy *p, struct exchange *x, struct dgram *d, tstamp
 		x->dedup = 0;
 	}
 	x->ack_at = TSTAMP_NEVER;
-	if (!is_reached(p, x, now)) /* what went with a proof must not keep a ping from him when that is over */
+	if (!core_is_reached(p, x, now)) /* what went with a proof must not keep a ping from him when that is over */
 		x->bytes_out += (uint32_t)d->len + PROXY_FRAME;
 	count_answer(p, x);
 	if (is_confirmable(d))
@@ -322,7 +316,7 @@ static void deliver(struct proxy *p, struct exchange *x, struct dgram *d, tstamp
 /* What an unproven address may get: small, and three times what came from it (I3). */
 static bool may_amplify(const struct proxy *p, const struct exchange *x, size_t len, tstamp now)
 {
-	if (x->proven || is_reached(p, x, now))
+	if (x->proven || core_is_reached(p, x, now))
 		return true;
 	return len <= PROXY_UNPROVEN && x->bytes_out + len + PROXY_FRAME <= 3 * x->bytes_in;
 }
@@ -419,23 +413,15 @@ static bool wants_con(const struct proxy *p, struct exchange *x, bool confirmabl
 static bool copy(const struct exchange *x, const struct msg *response, struct msgbuf *b)
 {
 	struct edits e = { .n = 0 };
-	struct bytes tail = response->options;
 
 	pieces_present(&x->pieces, response, &e);
 	if (e.n) {
 		edits_write(&e, response, b);
 		msgbuf_payload(b, response->payload);
-		return !b->failed;
+	} else {
+		msgbuf_rest(b, response);
 	}
-	/* options and payload stand together in the datagram, marker included: copied as they are */
-	if (response->payload.len)
-		tail.len = (size_t)(response->payload.ptr + response->payload.len - tail.ptr);
-	if (b->failed || tail.len > b->cap - b->len)
-		return false;
-	if (tail.len)
-		memcpy(b->buf + b->len, tail.ptr, tail.len);
-	b->len += tail.len;
-	return true;
+	return !b->failed;
 }
 
 void reply_forward(struct proxy *p, struct exchange *x, const struct msg *response, bool confirmable, tstamp now)

@@ -208,7 +208,7 @@ static void challenge(struct proxy *p, const struct request *rq, tstamp now)
 
 static void tell_known(struct proxy *p, const struct request *rq, const struct share_hit *hit, bool proven, tstamp now)
 {
-	const struct block *ask = rq->view.has_block2 ? &rq->view.block2 : NULL;
+	const struct block *ask = classify_asked_block(&rq->view);
 
 	if (!proven && !may_answer_stranger(p, rq, now))
 		return;

@@ -70,8 +70,7 @@ static bool acknowledge(struct proxy *p, uint8_t server, enum path_channel chann
 /* When an observation ends by itself: the last word soon, one whose client proves nothing soon, too. */
 static void set_end(struct proxy *p, struct exchange *x, bool last, bool was_held, tstamp now)
 {
-	bool stranger = x->subject != EXCHANGE_NONE && !x->proven && !x->listening && !x->layers.n &&
-			!guard_reaches(p->guard, &x->client.remote, now);
+	bool stranger = x->subject != EXCHANGE_NONE && !x->proven && !x->layers.n && !core_is_reached(p, x, now);
 
 	if (last || (exchange_is_held(x) && !was_held) || (stranger && x->state == EXCHANGE_OBSERVING && !was_held))
 		x->device_at = tstamp_add(now, PROXY_PATIENCE);
@@ -285,47 +284,46 @@ static bool receive_layered(struct proxy *p, struct exchange *x, const struct ms
 	return true;
 }
 
-/* What was gathered is told as if it had come at once. */
-static void fetched(struct proxy *p, struct exchange *e, const struct msg *m, tstamp now)
+/* What was gathered is told as if it had come at once, and nothing more is fetched. */
+static void tell_gathered(struct proxy *p, struct exchange *x, tstamp now)
 {
-	struct exchange *x = exchange_by_ref(&p->exchanges, e->parent);
-	uint32_t ref = e->parent;
+	uint32_t ref = exchange_ref(&p->exchanges, x);
 	struct msg whole;
 
-	switch (errand_answered(p, e, m, now)) {
-	case PIECES_PARTLY: return;
-	case PIECES_BROKEN:
-		if (x->state == EXCHANGE_GATHERING)
-			ending_failed(p, x, MSG_BAD_GATEWAY, FAULT_BROKEN_BLOCKS, now);
-		break;
-	case PIECES_WHOLE:
-		if (msg_parse(&whole, dgram_bytes(x->pieces.gathered)) != MSG_OK)
-			break;
+	if (msg_parse(&whole, dgram_bytes(x->pieces.gathered)) == MSG_OK) {
 		if (x->has_layer)
 			settle_layered(p, x, &whole, now);
 		else
 			conclude(p, x, &whole, now);
-		break;
 	}
 	x = exchange_by_ref(&p->exchanges, ref);
 	if (x)
 		errand_end(p, x, now);
 }
 
+static void fetched(struct proxy *p, struct exchange *e, const struct msg *m, tstamp now)
+{
+	struct exchange *x = exchange_by_ref(&p->exchanges, e->parent);
+
+	switch (errand_answered(p, e, m, now)) {
+	case PIECES_PARTLY: break;
+	case PIECES_WHOLE: tell_gathered(p, x, now); break;
+	case PIECES_BROKEN:
+		errand_end(p, x, now);
+		if (x->state == EXCHANGE_GATHERING)
+			ending_failed(p, x, MSG_BAD_GATEWAY, FAULT_BROKEN_BLOCKS, now);
+		break;
+	}
+}
+
 /* A piggybacked response is one that every client understands: libcoap 4.3.4 takes the first of several blocks in no other. */
 bool response_hasten(struct proxy *p, struct exchange *x, tstamp now)
 {
 	struct exchange *asks = x->subject == EXCHANGE_NONE ? x : exchange_by_ref(&p->exchanges, x->subject);
-	uint32_t ref = exchange_ref(&p->exchanges, asks);
-	struct msg m;
 
-	if (asks->state != EXCHANGE_GATHERING || asks->has_layer || !pieces_stop(&asks->pieces) ||
-	    msg_parse(&m, dgram_bytes(asks->pieces.gathered)) != MSG_OK)
+	if (asks->state != EXCHANGE_GATHERING || asks->has_layer || !pieces_stop(&asks->pieces))
 		return false;
-	conclude(p, asks, &m, now);
-	asks = exchange_by_ref(&p->exchanges, ref);
-	if (asks)
-		errand_end(p, asks, now);
+	tell_gathered(p, asks, now);
 	return true;
 }
 

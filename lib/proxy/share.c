@@ -62,18 +62,13 @@ static bool load(const struct proxy *p, const struct cache_entry *e, const struc
 	return !out->what.more || n == size || (!ask && n > 0);
 }
 
-static const struct block *asked_block(const struct request *rq)
-{
-	return rq->view.has_block2 ? &rq->view.block2 : NULL;
-}
-
 bool share_known(struct proxy *p, const struct request *rq, struct share_hit *out, tstamp now)
 {
 	struct cache_entry e;
 
 	if (!p->cache || !may_share(rq) || rq->view.observe || !cache_find(p->cache, &rq->key, now, &e))
 		return false;
-	if (e.max_age == 0 || !load(p, &e, asked_block(rq), out))
+	if (e.max_age == 0 || !load(p, &e, classify_asked_block(&rq->view), out))
 		return false;
 	out->max_age = e.max_age;
 	out->confirmed = e.head.code == MSG_CONTENT && has_etag(rq, e.head.etag);
@@ -168,7 +163,7 @@ static void tell(struct proxy *p, struct exchange *x, const struct representatio
 		 bool con, tstamp now)
 {
 	uint32_t observe = observing && x->observe ? p->observe_number : REPRESENTATION_UNOBSERVED;
-	const struct block *ask = x->pieces.has_ask2 ? &x->pieces.ask2 : NULL;
+	const struct block *ask = pieces_asked(&x->pieces);
 	uint8_t buf[DGRAM_MAX];
 	struct msgbuf b;
 	struct msg m;
@@ -351,7 +346,7 @@ bool share_stale(struct proxy *p, struct exchange *x, tstamp now)
 		return false;
 	if (e.outdated || e.head.code != MSG_CONTENT || e.age > e.head.max_age + p->cfg.stale_if_silent / TSTAMP_S)
 		return false;
-	if (!load(p, &e, x->pieces.has_ask2 ? &x->pieces.ask2 : NULL, &hit))
+	if (!load(p, &e, pieces_asked(&x->pieces), &hit))
 		return false;
 	p->shared[SHARED_STALE]++;
 	tell(p, x, &hit.what, 0, false, false, now);
@@ -360,8 +355,7 @@ bool share_stale(struct proxy *p, struct exchange *x, tstamp now)
 
 static bool is_worth_it(const struct proxy *p, const struct exchange *x, tstamp now)
 {
-	return x->observe && !exchange_is_held(x) &&
-	       (x->listening || x->layers.n || guard_reaches(p->guard, &x->client.remote, now));
+	return x->observe && !exchange_is_held(x) && (x->layers.n || core_is_reached(p, x, now));
 }
 
 static bool is_wanted(const struct proxy *p, const struct exchange *subject, tstamp now)

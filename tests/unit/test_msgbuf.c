@@ -1,6 +1,8 @@
 #include "coap/msgbuf.h"
+#include "msgtext.h"
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <cmocka.h>
 #include <stdlib.h>
 
@@ -288,12 +290,42 @@ static void reads_what_it_wrote(void **state)
 	}
 }
 
+/* Options and payload of a message, behind another head. */
+static void copies_the_rest(void **state)
+{
+	static const char *const rests[] = { "", " Uri-Path:a Uri-Path:b", " !x", " ETag=0102 65535=ff !payload" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rests / sizeof *rests; i++) {
+		uint8_t in[128], out[128];
+		char before[96], after[96], seen[MSGTEXT_MAX];
+		struct msgbuf b;
+		struct msg m;
+
+		snprintf(before, sizeof before, "CON 0.01 7d34 #20%s", rests[i]);
+		snprintf(after, sizeof after, "ACK 2.05 0001 #aabb%s", rests[i]);
+		assert_int_equal(msg_parse(&m, msgtext_write(before, in, sizeof in)), MSG_OK);
+		for (size_t cap = 0; cap <= sizeof out; cap++) {
+			msgbuf_begin(&b, out, cap, MSG_ACK, MSG_CONTENT, 1, bytes_of("\xaa\xbb", 2));
+			msgbuf_rest(&b, &m);
+			if (msgbuf_end(&b).len)
+				assert_string_equal(msgtext_format(msgbuf_end(&b), seen), after);
+			assert_int_equal(msgbuf_end(&b).len == 0,
+					 cap < 6 + m.options.len + (m.payload.len ? 1 : 0) + m.payload.len);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(writes_the_figures),   cmocka_unit_test(keeps_inside_its_buffer),
-		cmocka_unit_test(writes_long_tokens),   cmocka_unit_test(writes_every_form_of_option),
-		cmocka_unit_test(writes_short_numbers), cmocka_unit_test(failure_sticks),
+		cmocka_unit_test(copies_the_rest),
+		cmocka_unit_test(writes_the_figures),
+		cmocka_unit_test(keeps_inside_its_buffer),
+		cmocka_unit_test(writes_long_tokens),
+		cmocka_unit_test(writes_every_form_of_option),
+		cmocka_unit_test(writes_short_numbers),
+		cmocka_unit_test(failure_sticks),
 		cmocka_unit_test(reads_what_it_wrote),
 	};
 
