@@ -55,7 +55,7 @@ LIB := \
 	lib/coap/block.c lib/coap/dedup.c lib/coap/edits.c lib/coap/mid.c lib/coap/msg.c lib/coap/msgbuf.c lib/coap/option.c lib/coap/retransmit.c \
 	lib/coap/uri.c \
 	lib/crypto/aead.c lib/crypto/hkdf.c lib/crypto/secret.c \
-	lib/guard/budget.c lib/guard/echo.c lib/guard/guard.c lib/guard/guard_fleet.c lib/guard/guard_hint.c lib/guard/guard_view.c lib/guard/identity.c lib/guard/inflight.c \
+	lib/guard/budget.c lib/guard/echo.c lib/guard/guard.c lib/guard/guard_fleet.c lib/guard/guard_hint.c lib/guard/guard_view.c lib/guard/handshakes.c lib/guard/identity.c lib/guard/inflight.c \
 	lib/guard/judge.c lib/guard/linksched.c lib/guard/newcomers.c lib/guard/pace.c lib/guard/peers.c lib/guard/ping.c lib/guard/ratelimit.c \
 	lib/guard/reach.c lib/guard/relation.c lib/guard/replies.c lib/guard/reputation.c lib/guard/seqtrack.c lib/guard/settle.c \
 	lib/guard/standing.c lib/guard/verdict.c \
@@ -85,7 +85,7 @@ UNIT := \
 	block dedup edits hostile mid msg msgbuf option retransmit uri \
 	aead hkdf oscore oscore_aad oscore_class oscore_context oscore_option oscore_store replay \
 	charges echo linksched newcomers pace peers ping ratelimit seqtrack tally \
-	budget guard guard_view identity inflight judge reach relation replies reputation settle standing \
+	budget guard guard_view handshakes identity inflight judge reach relation replies reputation settle standing \
 	blockwise cache classify exchange forgeries holds layered layers next_hop pieces proxy reply representation request response rules share snapshot target unwrap upstream \
 	answer config contexts digest entropy log nft psk schema secrets session_message sockaddr statedir systemd table tracer units \
 	http journal redact shells terminal \

@@ -114,7 +114,7 @@ const struct schema_key schema_keys[] = {
 	{ SECTION_SERVER, "unknown-budget", POLICY(unknown_budget), { VALUE_PER_DAY, W_PS(unknown_budget), 0, 1000000000, NULL }, RELOAD, "600/day",
 	  "The same, as a ceiling per day." },
 	{ SECTION_SERVER, "handshake-cost", POLICY(handshake_cost), { VALUE_COUNT, W_PS(handshake_cost), 1, 10000, NULL }, RELOAD, "36",
-	  "Cost units of an EDHOC message 1 or an ACE token; any other request costs 1." },
+	  "Cost units of the first message of a key exchange (EDHOC) and of a token (ACE). What follows it is free, any other request costs 1." },
 	{ SECTION_SERVER, "trusted-rate", POLICY(trusted_rate), { VALUE_RATE, W_PS(trusted_rate), 1, 1000000, NULL }, RELOAD, "10/s",
 	  "Requests of one client in good standing." },
 	{ SECTION_SERVER, "plain", POLICY(plain), { VALUE_CHOICE, W_PS(plain), 0, 0, "throttle|deny|allow" }, RELOAD, "throttle",

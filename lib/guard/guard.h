@@ -27,6 +27,7 @@ struct guard_request {
 	bool has_oscore;     /* carries an OSCORE option */
 	bool trackable;      /* kid and Partial IV are readable (RFC 8613 §6.1) */
 	bool handshake;      /* EDHOC or a token: costs the device a key exchange */
+	bool continues;      /* with handshake: not its first message */
 	bool follow_up;      /* asks for a later outer block (Block2, NUM > 0) of an OSCORE response */
 	bool replayable;     /* Request-Hash: anybody who saw it can send it again */
 	bool authenticated;  /* one of our own OSCORE layers came off, and its context may reach this server */

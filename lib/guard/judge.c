@@ -383,6 +383,25 @@ static struct verdict judge_stranger(struct guard *g, const struct bench *b)
 	return challenge(g, b, why);
 }
 
+/* What follows the first message of a key exchange: the next one, or a request under the new key. */
+static bool may_continue(const struct bench *b)
+{
+	return (b->rq->continues || (b->rq->trackable && b->finding == SEQ_NEW)) &&
+	       handshakes_known(&b->server->handshakes, b->endpoint, b->now);
+}
+
+/* Paid for with the first message: the device's work on that would be lost otherwise. */
+static struct verdict judge_continued(struct guard *g, const struct bench *b)
+{
+	bool proven = b->echo_valid || (b->reach.state != REACH_NONE && !b->reach.wary);
+	struct verdict v = say(VERDICT_FORWARD, REASON_HANDSHAKE, proven ? LANE_REACHABLE : LANE_UNKNOWN);
+
+	v.retransmit = true;
+	if (handshakes_continue(&b->server->handshakes, b->endpoint, proven, b->now))
+		return forward(g, b, v, false, false);
+	return proven ? judge_stranger(g, b) : ask_and_hold(g, b, REASON_HANDSHAKE);
+}
+
 static bool is_reused(const struct guard *g, const struct bench *b)
 {
 	if (!b->rq->trackable || b->rq->replayable)
@@ -433,8 +452,10 @@ static struct verdict judge_exemptions(struct guard *g, struct bench *b)
 	if (is_reused(g, b))
 		return b->proven ? refuse(g, b, VERDICT_REJECT, REASON_SEQ_REUSED, 0)
 				 : say(VERDICT_DROP, REASON_SEQ_REUSED, LANE_UNKNOWN);
-	/* A key exchange has no standing yet, whoever asks for it, and costs what it costs. */
-	return b->relation && b->kind == BUDGET_REQUEST ? judge_relation(g, b) : judge_stranger(g, b);
+	if (b->relation && b->kind == BUDGET_REQUEST)
+		return judge_relation(g, b);
+	/* A key exchange has no standing yet, whoever asks for it, and costs what it costs; but once. */
+	return may_continue(b) ? judge_continued(g, b) : judge_stranger(g, b);
 }
 
 static struct verdict judge_open(struct guard *g, struct bench *b)

@@ -100,6 +100,13 @@ static void refuse(struct guard *g, const struct inflight_request *in, tstamp no
 	}
 }
 
+/* The server answered the first message, which a stranger's budget paid. */
+static void begin_handshake(struct guard *g, const struct inflight_request *in, tstamp now)
+{
+	if (in->kind == BUDGET_HANDSHAKE && in->charged)
+		handshakes_begin(&g->servers[in->server].handshakes, in->endpoint, now);
+}
+
 bool settle_outcome(struct guard *g, const struct inflight_request *in, enum guard_outcome outcome, tstamp now)
 {
 	bool accepted = outcome == OUTCOME_ACCEPTED || outcome == OUTCOME_OBSERVED;
@@ -109,6 +116,8 @@ bool settle_outcome(struct guard *g, const struct inflight_request *in, enum gua
 		give_back(g, in, now);
 	if (outcome == OUTCOME_REFUSED)
 		refuse(g, in, now);
+	if (outcome == OUTCOME_NEUTRAL)
+		begin_handshake(g, in, now);
 	if (!accepted || !in->relation || in->follow_up || in->replayable)
 		return false;
 	news = seqtrack_accept(g->seqtrack, in->relation, in->piv, g->policy.sequence_idle, now);

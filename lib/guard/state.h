@@ -3,6 +3,7 @@
 #define STATE_H
 #include "guard/budget.h"
 #include "guard/guard.h"
+#include "guard/handshakes.h"
 #include "guard/inflight.h"
 #include "guard/newcomers.h"
 #include "guard/peers.h"
@@ -30,6 +31,7 @@ struct guard_server_state {
 	uint32_t moved_used; /* of unknown-budget, since moved_day */
 	tstamp moved_day;
 	struct budget_config cost;
+	struct handshakes handshakes;
 	uint64_t verdicts[VERDICT_ACTION_COUNT][REASON_COUNT];
 	uint64_t lanes[LANE_COUNT];
 	uint64_t outcomes[OUTCOME_CANCELLED + 1];

@@ -9,6 +9,7 @@
 /* application/edhoc+cbor-seq and application/cid-edhoc+cbor-seq (RFC 9528 §10.9) */
 #define FORMAT_EDHOC     64
 #define FORMAT_CID_EDHOC 65
+#define EDHOC_FIRST      0xf5 /* CBOR true */
 
 /* Each copy of a request may ask for three times its size again while its address is unproven (I3). */
 static bool may_repeat(const struct proxy *p, const struct request *rq, size_t answer, tstamp now)
@@ -109,6 +110,20 @@ static bool is_handshake(const struct request *rq)
 	       (target_path_is(&rq->target, v, ".well-known/edhoc") || target_path_is(&rq->target, v, "authz-info"));
 }
 
+/*
+ * Message_3 of EDHOC, or message_2 where the client is the responder, alone or combined with a request: it begins with a connection identifier,
+ * and the first message with `true` or not at all (RFC 9528 A.2, RFC 9668). A token comes alone.
+ */
+static bool is_continued(const struct request *rq)
+{
+	const struct bytes *payload = &rq->msg->payload;
+
+	if (rq->view.edhoc)
+		return true;
+	return payload->len > 0 && payload->ptr[0] != EDHOC_FIRST &&
+	       !target_path_is(&rq->target, &rq->view, "authz-info");
+}
+
 static void gather_facts(const struct proxy *p, struct request *rq)
 {
 	const struct request_view *v = &rq->view;
@@ -127,6 +142,7 @@ static void gather_facts(const struct proxy *p, struct request *rq)
 		.authenticated = rq->layers.n > 0,
 		.layer_required = p->cfg.servers[rq->target.server].require_layer,
 	};
+	f->continues = f->handshake && is_continued(rq);
 	if (f->authenticated)
 		f->peer = rq->layers.off[rq->layers.n - 1].context;
 	if (f->has_oscore)

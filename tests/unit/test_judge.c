@@ -306,6 +306,86 @@ static void test_handshakes(void **state)
 	guard_free(g);
 }
 
+/*
+ * What follows the first message of a key exchange, which took all that strangers may spend. Each message comes from STRANGER or from
+ * ELSEWHERE, who began none; pong: STRANGER answers a ping before it.
+ */
+static void test_continued_handshakes(void **state)
+{
+	enum step_kind { MESSAGE_1, MESSAGE_3, PLAIN, NEW_KEY, TOKEN };
+	static const struct {
+		unsigned at_s;
+		enum step_kind kind;
+		enum who who;
+		bool pong;
+		enum verdict_action action;
+		enum verdict_reason reason;
+	} rows[] = {
+		{ 0, MESSAGE_3, ELSEWHERE, false, VERDICT_THROTTLE, REASON_BUDGET_SPENT },
+		{ 0, NEW_KEY, ELSEWHERE, false, VERDICT_PING, REASON_BUDGET_SPENT },
+		{ 1, MESSAGE_1, STRANGER, false, VERDICT_THROTTLE, REASON_BUDGET_SPENT },
+		{ 1, PLAIN, STRANGER, false, VERDICT_PING, REASON_BUDGET_SPENT },
+		{ 1, MESSAGE_3, STRANGER, false, VERDICT_FORWARD, REASON_HANDSHAKE },
+		{ 1, NEW_KEY, STRANGER, false, VERDICT_FORWARD, REASON_HANDSHAKE },
+		{ 2, MESSAGE_3, STRANGER, false, VERDICT_PING, REASON_HANDSHAKE },
+		{ 2, NEW_KEY, STRANGER, false, VERDICT_PING, REASON_HANDSHAKE },
+		{ 3, NEW_KEY, STRANGER, true, VERDICT_FORWARD, REASON_HANDSHAKE },
+		{ 4, MESSAGE_3, STRANGER, true, VERDICT_FORWARD, REASON_HANDSHAKE },
+		{ 5, TOKEN, STRANGER, false, VERDICT_QUEUE, REASON_REACHABLE },
+		{ 6, MESSAGE_3, STRANGER, false, VERDICT_QUEUE, REASON_REACHABLE },
+	};
+	struct policy p = usual();
+	struct guard_request rq = facts(STRANGER, -1, 0);
+	struct guard *g;
+	struct verdict v;
+	tstamp begin, now;
+
+	(void)state;
+	g = cast(&p, &begin);
+	rq.handshake = true;
+	v = guard_check(g, &rq, begin);
+	assert_int_equal(v.action, VERDICT_FORWARD);
+	spend(g, begin);
+	guard_report(g, v.ticket, OUTCOME_NEUTRAL, begin);
+	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+		rq = facts(rows[i].who, rows[i].kind == NEW_KEY ? 77 : -1, 0);
+		rq.handshake = rows[i].kind != PLAIN && rows[i].kind != NEW_KEY;
+		rq.continues = rows[i].kind == MESSAGE_3;
+		now = begin + rows[i].at_s * TSTAMP_S;
+		if (rows[i].pong)
+			pong(g, STRANGER, 1, now);
+		v = guard_check(g, &rq, now);
+		if (v.action != rows[i].action || v.reason != rows[i].reason)
+			fail_msg("row %u: %s (%s)", i, verdict_action_word(v.action), verdict_reason_word(v.reason));
+		guard_report(g, v.ticket, rows[i].kind == TOKEN ? OUTCOME_CANCELLED : OUTCOME_NEUTRAL, now);
+	}
+	guard_free(g);
+}
+
+/* Nothing follows what the device refused, or never saw. */
+static void test_refused_handshakes(void **state)
+{
+	static const enum guard_outcome outcomes[] = { OUTCOME_REFUSED, OUTCOME_SILENT, OUTCOME_CANCELLED };
+	struct policy p = usual();
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof outcomes / sizeof *outcomes; i++) {
+		struct guard_request rq = facts(STRANGER, -1, 0);
+		struct verdict v;
+		struct guard *g;
+		tstamp now;
+
+		g = cast(&p, &now);
+		rq.handshake = true;
+		guard_report(g, guard_check(g, &rq, now).ticket, outcomes[i], now);
+		spend(g, now);
+		rq.continues = true;
+		v = guard_check(g, &rq, now);
+		assert_int_equal(v.reason, REASON_BUDGET_SPENT);
+		guard_free(g);
+	}
+}
+
 static void test_modes(void **state)
 {
 	struct policy p = usual();
@@ -498,10 +578,16 @@ static void test_odd_brings_echo(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_odd_brings_echo), cmocka_unit_test(test_rows),
-		cmocka_unit_test(test_plain),           cmocka_unit_test(test_handshakes),
-		cmocka_unit_test(test_modes),           cmocka_unit_test(test_no_reply),
-		cmocka_unit_test(test_retry_after),     cmocka_unit_test(test_follow_up),
+		cmocka_unit_test(test_odd_brings_echo),
+		cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_plain),
+		cmocka_unit_test(test_handshakes),
+		cmocka_unit_test(test_continued_handshakes),
+		cmocka_unit_test(test_refused_handshakes),
+		cmocka_unit_test(test_modes),
+		cmocka_unit_test(test_no_reply),
+		cmocka_unit_test(test_retry_after),
+		cmocka_unit_test(test_follow_up),
 		cmocka_unit_test(test_moved_budget),
 	};
 

@@ -623,6 +623,62 @@ static void test_handshakes_cost(void **state)
 	}
 }
 
+#define EDHOC "Uri-Path:lamp Uri-Path:.well-known Uri-Path:edhoc Content-Format=41"
+
+/* EDHOC through the guard with what it gives strangers by default: all messages of the exchange pass, and then the new key is known. */
+static void test_handshake_completes(void **state)
+{
+	struct proxy_config c = engine_careful();
+	struct engine *e = engine_start(&c);
+
+	(void)state;
+	ENGINE_PLAY(e, "a> CON 0.02 0101 #11 " EDHOC " !=f5030258",
+		    "lamp< CON 0.02 * #*a Uri-Path:.well-known Uri-Path:edhoc Content-Format=41 !=f5030258",
+		    "lamp> NON 2.04 7001 #$a Content-Format=40 !=58aa", "a< ACK 2.04 0101 #11 Content-Format=40 !=58aa",
+		    "a> CON 0.02 0102 #12 " EDHOC " !=2701",
+		    "lamp< CON 0.02 * #*b Uri-Path:.well-known Uri-Path:edhoc Content-Format=41 !=2701",
+		    "lamp> NON 2.04 7002 #$b", "a< ACK 2.04 0102 #12");
+	/* the other half of what strangers may spend is there for requests, so empty it */
+	while (guard_spend(e->proxy->guard, 0, LANE_UNKNOWN, e->now))
+		;
+	ENGINE_PLAY(e, "a> CON 0.02 0103 #13 OSCORE=090027 Uri-Path:lamp !=00",
+		    "lamp< CON 0.02 * #*c OSCORE=090027 !=00", "lamp> NON 2.04 7003 #$c OSCORE= !=00",
+		    "a< ACK 2.04 0103 #13 OSCORE= !=00");
+	engine_line(e, "a> CON 0.02 0104 #14 OSCORE=090127 Uri-Path:lamp !=00");
+	assert_string_equal(e->reason, "tentative");
+	e->n_out = 0;
+	engine_stop(e);
+}
+
+/* What begins an exchange, or is a token, is nobody's next message. */
+static void test_handshake_begins(void **state)
+{
+	static const struct {
+		const char *line, *reason;
+	} rows[] = {
+		{ "a> NON 0.02 0102 #12 " EDHOC " !=f5030258", "budget-spent" },
+		{ "a> NON 0.02 0102 #12 " EDHOC, "budget-spent" }, /* the client is the responder (RFC 9528 A.2.2) */
+		{ "a> NON 0.02 0102 #12 Uri-Path:lamp Uri-Path:authz-info !=a1", "budget-spent" },
+		{ "a> NON 0.02 0102 #12 " EDHOC " !=2701", "handshake" },
+		{ "a> NON 0.02 0102 #12 OSCORE=090027 Uri-Path:lamp EDHOC= !=2701", "handshake" },
+		{ "b> NON 0.02 0102 #12 " EDHOC " !=2701", "budget-spent" },
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct proxy_config c = engine_careful();
+		struct engine *e = engine_start(&c);
+
+		ENGINE_PLAY(e, "a> NON 0.02 0101 #11 " EDHOC " !=f5030258",
+			    "lamp< NON 0.02 * #*a Uri-Path:.well-known Uri-Path:edhoc Content-Format=41 !=f5030258",
+			    "lamp> NON 2.04 7001 #$a !=58aa", "a< NON 2.04 * #11 !=58aa");
+		engine_line(e, "%s", rows[i].line);
+		assert_string_equal(e->reason, rows[i].reason);
+		e->n_out = 0;
+		engine_stop(e);
+	}
+}
+
 /* A NON's Message ID may be used again after NON_LIFETIME, 145 s (RFC 7252 §4.4). */
 static void test_non_lifetime(void **state)
 {
@@ -701,6 +757,8 @@ int main(void)
 		cmocka_unit_test(test_forged_obstacles),
 		cmocka_unit_test(test_nstart_lanes),
 		cmocka_unit_test(test_handshakes_cost),
+		cmocka_unit_test(test_handshake_completes),
+		cmocka_unit_test(test_handshake_begins),
 		cmocka_unit_test(test_non_lifetime),
 		cmocka_unit_test(test_shared_is_told),
 		cmocka_unit_test(test_dry_run),
