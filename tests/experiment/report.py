@@ -2,8 +2,7 @@
 """report: tables and the picture of docs/experiment, out of what experiment.py and bots.py measured.
 
 report.py [--results DIR] [--out DIR]: takes results into OUT/results.json, if there are any, and writes the tables between the marks of
-OUT/README.md and OUT/picture.svg from it. What was measured anew takes the place of what is there; if that was another state of the engine, a
-summary of it stays, to compare."""
+OUT/README.md and OUT/picture.svg from it. What was measured anew takes the place of what is there."""
 import argparse
 import json
 import math
@@ -19,7 +18,6 @@ DOCS = Path(__file__).resolve().parent.parent.parent / "docs" / "experiment"
 STUDENT = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 7: 2.45, 8: 2.36, 9: 2.31, 10: 2.26}  # 95 %, by the number of seeds
 GOOD, SLOWER = 0.99, 1.5
 ORIGINS = "untouched", "same_32", "same_48", "all"
-EARLIER = "°"  # marks what was measured with an earlier state of the engine than the latest
 NONE, LOW = 0.01, 0.20
 NAMES = {"none": "nobody", "keys": "nobody; every other newcomer makes a key", "A": "A, random spoofed sources", "B": "B, a client's address spoofed",
          "C": "C, formerly authorized client", "G": "G, greedy client, good context, 100/s", "D": "D, bots that make keys",
@@ -68,35 +66,24 @@ def gather(results):
     paths = [path for folder in ("", *VARIANTS) for path in sorted((results / folder).glob("*-*-*.json"))]
     bots = results / "bots.json"
     runs = json.loads(bots.read_text()) if bots.exists() else {}
-    cells = [cell for cell in (json.loads(path.read_text()) for path in paths) if "engine" in cell]  # those of before do not say of which they are
-    return {"cells": [compact(cell) for cell in cells], "bots": {name: compact_bots(run) for name, run in runs.items() if "engine" in run}}
+    return {"cells": [compact(json.loads(path.read_text())) for path in paths], "bots": {name: compact_bots(run) for name, run in runs.items()}}
 
 
 def group_name(cell):
     return "|".join((cell["row"], cell["attacker"], cell["variant"]))
 
 
-def engine_of(cells):
-    return "/".join(sorted({cell["engine"] for cell in cells}))
+def crowd_of(name):
+    return name.rpartition("|")[0]
 
 
 def update(kept, found):
     """All seeds of a row and attacker, and all of a crowd, are replaced together: one table field never mixes states of the engine."""
-    old, names = Results(kept), {group_name(cell) for cell in found["cells"]}
-    before = kept["before"]
-    for name in sorted(names):
-        row, attacker, variant = name.split("|")
-        was, now = old.group(row, attacker), [cell for cell in found["cells"] if group_name(cell) == name]
-        if not variant and was and engine_of(was.cells) != engine_of(now):
-            before["cells"][name] = old.summary(row, attacker)
-    crowds = {name.rpartition("|")[0] for name in found["bots"]}
-    for name, run in kept["bots"].items():
-        crowd = name.rpartition("|")[0]
-        if crowd in crowds and run["engine"] != next(r for n, r in found["bots"].items() if n.rpartition("|")[0] == crowd)["engine"]:
-            before["bots"][name] = run
+    names = {group_name(cell) for cell in found["cells"]}
+    crowds = {crowd_of(name) for name in found["bots"]}
     cells = [cell for cell in kept["cells"] if group_name(cell) not in names] + found["cells"]
-    bots = {name: run for name, run in kept["bots"].items() if name.rpartition("|")[0] not in crowds}
-    return {"cells": sorted(cells, key=lambda c: (c["variant"], c["row"], c["attacker"], c["seed"])), "bots": {**bots, **found["bots"]}, "before": before}
+    bots = {name: run for name, run in kept["bots"].items() if crowd_of(name) not in crowds}
+    return {"cells": sorted(cells, key=lambda c: (c["variant"], c["row"], c["attacker"], c["seed"])), "bots": {**bots, **found["bots"]}}
 
 
 def written(data):
@@ -104,11 +91,8 @@ def written(data):
     def line(value):
         return json.dumps(value, separators=(",", ":"))
 
-    def lines(table):
-        return "{\n%s\n}" % ",\n".join("%s:%s" % (line(k), line(v)) for k, v in sorted(table.items()))
-
-    before = '{"cells":%s,"bots":%s}' % (lines(data["before"]["cells"]), lines(data["before"]["bots"]))
-    return '{"cells":[\n%s\n],"bots":%s,"before":%s}\n' % (",\n".join(map(line, data["cells"])), lines(data["bots"]), before)
+    bots = "{\n%s\n}" % ",\n".join("%s:%s" % (line(k), line(v)) for k, v in sorted(data["bots"].items()))
+    return '{"cells":[\n%s\n],"bots":%s}\n' % (",\n".join(map(line, data["cells"])), bots)
 
 
 # statistics
@@ -166,29 +150,11 @@ class Group:
 
 class Results:
     def __init__(self, data, variant=""):
-        self.data, self.bots, self.before = data, data["bots"], data["before"]
+        self.data, self.bots = data, data["bots"]
         self.cells = [cell for cell in data["cells"] if cell["variant"] == variant]
 
     def group(self, row, attacker):
         return Group([c for c in self.cells if c["row"] == row and c["attacker"] == attacker])
-
-    def latest(self):
-        """The engine that the most recently measured cells are of: the one that replaced another."""
-        engines = {engine_of(self.group(*name.split("|")[:2]).cells) for name in self.before["cells"]}
-        return engines.pop() if len(engines) == 1 else ""
-
-    def mark(self, row, attacker):
-        engine = engine_of(self.group(row, attacker).cells)
-        return EARLIER if engine and self.latest() and engine != self.latest() else ""
-
-    def summary(self, row, attacker):
-        """What a later state of the engine is compared to."""
-        group, excess = self.group(row, attacker), self.excess(row, attacker)
-        kinds = {kind: group.operations(kind) for kind in ("established", "newcomer", "keyed")}
-        return {"engine": engine_of(group.cells), "mw": round(statistics.median(group.values(lambda c: c["mw"]["nRF52840"])), 3),
-                "excess": round(statistics.median(excess), 3) if excess else None,
-                **{kind: {"asked": o["asked"], "ok": o["ok"], "why": o["why"], "p50": percentile(o["took"], 50) if o["took"] else None,
-                          "p99": percentile(o["took"], 99) if o["took"] else None} for kind, o in kinds.items() if o["asked"]}}
 
     @staticmethod
     def reference(attacker):
@@ -266,7 +232,7 @@ def figures(results):
             if not group:
                 continue
             rows.append(("**%s**" % attacker if row == ROWS[0] or not results.group(ROWS[0], attacker) and row == ROWS[1] else "",
-                         row + results.mark(row, attacker),
+                         row,
                          "%.1f" % group.rate("attack_requests"), "%.0f" % group.rate("bytes"), power(group), excess(results, row, attacker),
                          served(group.operations("established")), served(group.operations("newcomer"))))
     return table(("attacker", "row", "attack datagrams/s", "bytes/s, all", "power mW", "excess mW (of unthrottled) → days of life/h",
@@ -283,7 +249,7 @@ def verdicts(results):
                 cells.append("")
                 continue
             what = [] if attacker in UNATTACKED else [results.resource(row, attacker)]
-            cells.append(", ".join(what + [results.service(row, attacker, "newcomer"), results.service(row, attacker, "established")]) + results.mark(row, attacker))
+            cells.append(", ".join(what + [results.service(row, attacker, "newcomer"), results.service(row, attacker, "established")]))
         rows.append((NAMES[attacker], *cells))
     return table(("attacker", *ROWS), rows)
 
@@ -339,40 +305,13 @@ def reflected(results):
 
 
 def states(results):
-    """Which field is of which state of the engine."""
-    rows = []
-    for engine in sorted({cell["engine"] for cell in results.cells} - {""}, key=lambda e: e != results.latest()):
-        fields = {row: [a for a in ATTACKERS if engine_of(results.group(row, a).cells) == engine] for row in ROWS}
-        rows.append((engine + ("" if engine == results.latest() else " " + EARLIER),
-                     "; ".join("`%s`: %s" % (row, ", ".join(a)) for row, a in fields.items() if a)))
-    return table(("engine", "fields"), rows)
-
-
-def changes(results):
-    """Every field that was measured with both states."""
-    def times(o):
-        return ", %s / %s" % (seconds(o["p50"]), seconds(o["p99"])) if o["ok"] else ""
-
-    rows = []
-    for attacker in ATTACKERS:
-        for row in ROWS:
-            was = results.before["cells"].get("%s|%s|" % (row, attacker))
-            if not was:
-                continue
-            now, served_both = results.summary(row, attacker), []
-            for kind in ("established", "newcomer", "keyed"):
-                pair = [o[kind] for o in (was, now) if kind in o]
-                served_both.append(" → ".join("%d/%d%s" % (o["ok"], o["asked"], times(o)) for o in pair) or "–")
-            rows.append((attacker, row, *served_both, "%.2f → %.2f" % (was["mw"], now["mw"])))
-    return table(("attacker", "row", "established: ok, p50 / p99 s", "newcomers: ok, p50 / p99 s", "newcomers that make a key: ok, p50 / p99 s", "power mW"), rows)
+    """Which states of the engine were measured; one, unless only a part was measured again."""
+    engines = sorted({cell["engine"] for cell in results.data["cells"]} | {run["engine"] for run in results.bots.values()})
+    return "Revision of the guard: %s." % ", ".join(engines)
 
 
 def bot_groups(results, prefix):
     return [result for name, result in results.bots.items() if name.startswith(prefix + "|")]
-
-
-def bots_before(results, prefix):
-    return [result for name, result in results.before["bots"].items() if name.startswith(prefix + "|")]
 
 
 def pooled(runs, who):
@@ -387,20 +326,15 @@ def median_wait(runs, who):
     return "over 1 h" if math.isinf(middle) else "–" if math.isnan(middle) else "%.1f s" % middle
 
 
-def arrow(was, now, show):
-    """Before → now, if there is a before."""
-    return " → ".join(show(runs) for runs in (was, now) if runs) or "–"
-
-
 def crowds(results):
     rows = []
     for crowd in CROWDS:
-        runs, was = (find(results, "model|" + crowd) for find in (bot_groups, bots_before))
+        runs = bot_groups(results, "model|" + crowd)
         if runs:
             sent = sum(r["sent"] for r in runs) / len(runs) / (2 * 3600)
-            rows.append((crowd, "%d" % sent, "%d / %d" % (runs[0]["regions"], runs[0]["sites"]), "%d" % MODEL[crowd], "**%s**" % arrow(was, runs, lambda r: pooled(r, "all")),
-                         *(arrow(was, runs, lambda r, who=who: pooled(r, who)) for who in ("untouched", "same_32", "same_48")),
-                         *(arrow(was, runs, lambda r, who=who: median_wait(r, who)) for who in ("untouched", "same_48"))))
+            rows.append((crowd, "%d" % sent, "%d / %d" % (runs[0]["regions"], runs[0]["sites"]), "%d" % MODEL[crowd], "**%s**" % pooled(runs, "all"),
+                         *(pooled(runs, who) for who in ("untouched", "same_32", "same_48")),
+                         *(median_wait(runs, who) for who in ("untouched", "same_48"))))
     return table(("bots", "requests/s", "/32s / /48s", "model, %", "all, %", "untouched /32, %", "/48 untouched, %", "/48 with bots, %",
                   "median, untouched", "median, /48 with bots"), rows)
 
@@ -425,8 +359,8 @@ def tolerance(results):
             for crowd in ("10^2", "10^3", "10^4", "10^5"):
                 cells = []
                 for manner in ("patient", "hasty"):
-                    was, runs = (find(results, "%s|%s|%s|%s" % (x, kind, crowd, manner)) for find in (bots_before, bot_groups))
-                    cells.append(arrow(was, runs, lambda r: "%s / %s, %s" % (pooled(r, "untouched"), pooled(r, "all"), median_wait(r, "untouched"))))
+                    runs = bot_groups(results, "%s|%s|%s|%s" % (x, kind, crowd, manner))
+                    cells.append("%s / %s, %s" % (pooled(runs, "untouched"), pooled(runs, "all"), median_wait(runs, "untouched")) if runs else "–")
                 rows.append((x, name, crowd, *cells))
     return table(("budget", "newcomers", "bots", "wait for Max-Age", "do not wait for it"), rows)
 
@@ -501,7 +435,7 @@ def variants(results):
 
 
 TABLES = {"quiet": quiet, "variants": variants, "figures": figures, "verdicts": verdicts, "reasons": reasons, "keys": key_makers, "devices": devices, "reflected": reflected,
-          "states": states, "changes": changes, "crowds": crowds, "ages": ages, "tolerance": tolerance}
+          "states": states, "crowds": crowds, "ages": ages, "tolerance": tolerance}
 
 
 def fill_in(text, results):
@@ -516,7 +450,7 @@ def main():
     parser.add_argument("--out", type=Path, default=DOCS)
     args = parser.parse_args()
     kept = args.out / "results.json"
-    data = json.loads(kept.read_text()) if kept.exists() else {"cells": [], "bots": {}, "before": {"cells": {}, "bots": {}}}
+    data = json.loads(kept.read_text()) if kept.exists() else {"cells": [], "bots": {}}
     if any(args.results.glob("*-*-*.json")):
         data = update(data, gather(args.results))
         kept.write_text(written(data))
