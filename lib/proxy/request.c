@@ -245,15 +245,13 @@ static void tap_shared(const struct proxy *p, const struct request *rq, const ch
 		p->tap.verdict(p->tap.arg, rq->from, p->cfg.servers[rq->target.server].name, "-", "share", reason, now);
 }
 
-/* What costs the device nothing is not for the guard to judge. False: the device has to be asked. */
+/* What costs the device nothing is not for the guard to judge. The request has a key. False: the device has to be asked. */
 static bool serve_shared(struct proxy *p, const struct request *rq, tstamp now)
 {
 	struct exchange *subject;
 	struct share_hit hit;
 	bool proven;
 
-	if (!rq->keyed)
-		return false;
 	proven = is_proven(p, rq, now);
 	if (share_known(p, rq, &hit, now)) {
 		tap_shared(p, rq, "cached", now);
@@ -278,8 +276,8 @@ static void judge(struct proxy *p, struct request *rq, tstamp now)
 {
 	struct verdict v;
 
-	share_key_note(p, rq);
-	if (!serve_shared(p, rq, now)) {
+	rq->keyed = share_key_is_plain(rq) && share_key_make(p, rq, &rq->key);
+	if (!rq->keyed || !serve_shared(p, rq, now)) {
 		v = guard_check(p->guard, &rq->facts, now);
 		tap(p, rq, &v, now);
 		if (p->cfg.policy.dry_run)
@@ -501,7 +499,7 @@ void request_handle(struct proxy *p, struct request *rq, tstamp now)
 {
 	if (absorb_duplicate(p, rq, now) || is_faulty(p, rq, now))
 		return;
-	if (rq->target.server == PROXY_NO_SERVER || rq->view.oscore.ptr)
+	if (rq->target.server == PROXY_NO_SERVER || (p->has_contexts && rq->view.oscore.ptr && is_local(p, rq)))
 		unwrap(p, rq, now);
 	else
 		judge(p, rq, now);

@@ -88,11 +88,6 @@ static struct cache_key key_of(const struct proxy *p, const struct request *rq, 
 	return k;
 }
 
-static bool is_plain(const struct request *rq)
-{
-	return !rq->view.oscore.ptr && !rq->view.edhoc && !rq->view.silent_ok;
-}
-
 /* Whoever may ask the device at all. */
 static bool is_admitted(const struct proxy *p, const struct request *rq)
 {
@@ -102,24 +97,23 @@ static bool is_admitted(const struct proxy *p, const struct request *rq)
 	       (s->plain != PLAIN_DENY && s->mode != MODE_FULL && !p->cfg.servers[rq->target.server].require_layer);
 }
 
-void share_key_note(const struct proxy *p, struct request *rq)
+bool share_key_make(const struct proxy *p, const struct request *rq, struct cache_key *key)
 {
 	const struct target_edits e = { .drop_echo = true };
 	uint8_t buf[DGRAM_MAX];
 	struct msgbuf b;
 	struct msg m;
 
-	rq->keyed = false;
-	if (!is_plain(rq) || !is_admitted(p, rq) || !(p->cache || rq->view.observe || rq->view.deregister))
-		return;
+	if (!is_admitted(p, rq) || !(p->cache || rq->view.observe || rq->view.deregister))
+		return false;
 	if (share_key_is_safe(rq->msg->code) && rq->view.has_block1) /* what it asks for is not in this block alone */
-		return;
+		return false;
 	msgbuf_begin(&b, buf, sizeof buf, MSG_CON, rq->msg->code, 0, bytes_of(NULL, 0));
 	target_rewrite(&rq->target, &rq->view, &e, &b);
 	if (msg_parse(&m, msgbuf_end(&b)) != MSG_OK)
-		return;
-	rq->key = key_of(p, rq, &m);
-	rq->keyed = true;
+		return false;
+	*key = key_of(p, rq, &m);
+	return true;
 }
 
 uint64_t share_key_location(const struct proxy *p, uint8_t server, const struct msg *m)
