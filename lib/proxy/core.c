@@ -12,7 +12,7 @@ const struct proxy_listen *core_listen(const struct proxy *p, const struct addr 
 	for (unsigned i = 0; i < PROXY_LISTENS; i++) {
 		const struct proxy_listen *l = &p->cfg.listens[i];
 
-		if (l->name[0] == '\0' || l->bind.port != local->port || l->bind.carrier != local->carrier)
+		if (l->bind.port != local->port || l->bind.carrier != local->carrier || l->name[0] == '\0')
 			continue;
 		if (memcmp(l->bind.ip, local->ip, sizeof local->ip) == 0)
 			return l;

@@ -131,12 +131,13 @@ static bool has_prefix(const struct request_view *v, const char *prefix)
 	return false;
 }
 
-static struct target by_host(const struct proxy_config *cfg, const struct request_view *v)
+/* A place, or PROXY_NO_SERVER. */
+static uint8_t by_host(const struct proxy_config *cfg, struct bytes host)
 {
-	for (uint8_t i = 0; v->uri_host.ptr && i < places(cfg); i++)
-		if (cfg->policy.servers[i].present && same_host_name(v->uri_host, cfg->servers[i].uri_host))
-			return (struct target){ .server = i };
-	return refuse(MSG_NOT_FOUND);
+	for (uint8_t i = 0; i < places(cfg); i++)
+		if (cfg->policy.servers[i].present && same_host_name(host, cfg->servers[i].uri_host))
+			return i;
+	return PROXY_NO_SERVER;
 }
 
 /* The longest prefix wins. */
@@ -157,13 +158,14 @@ static struct target by_path(const struct proxy_config *cfg, const struct reques
 /* Reverse: by name, by path, or by the listener it came to. */
 static struct target reverse(const struct search *s, const struct request_view *v)
 {
-	struct target t = by_host(s->cfg, v);
-	uint8_t server = s->at->server;
+	uint8_t named = v->uri_host.ptr ? by_host(s->cfg, v->uri_host) : PROXY_NO_SERVER, usual = s->at->server;
+	struct target t;
 
-	if (t.server == PROXY_NO_SERVER)
-		t = by_path(s->cfg, v);
-	if (t.server == PROXY_NO_SERVER && server != PROXY_NO_SERVER && s->cfg->policy.servers[server].present)
-		t = (struct target){ .server = server, .by_default = true };
+	if (named != PROXY_NO_SERVER)
+		return (struct target){ .server = named };
+	t = by_path(s->cfg, v);
+	if (t.server == PROXY_NO_SERVER && usual != PROXY_NO_SERVER && s->cfg->policy.servers[usual].present)
+		t = (struct target){ .server = usual, .by_default = true };
 	return t;
 }
 
