@@ -124,30 +124,37 @@ static bool is_continued(const struct request *rq)
 	       !target_path_is(&rq->target, &rq->view, "authz-info");
 }
 
+/* Every field is said: so nothing is cleared before. */
 static void gather_facts(const struct proxy *p, struct request *rq)
 {
 	const struct request_view *v = &rq->view;
-	struct guard_request *f = &rq->facts;
+	struct bytes kid = { 0 }, kid_context = { 0 };
+	uint64_t piv = 0;
+	bool has_oscore = v->oscore.ptr != NULL, authenticated = rq->layers.n > 0;
+	bool trackable = has_oscore && classify_oscore(v, &kid, &kid_context, &piv);
+	bool handshake = is_handshake(rq);
 
-	*f = (struct guard_request){
+	rq->facts = (struct guard_request){
 		.client = rq->from->remote,
 		.listener = rq->from->local,
 		.server = rq->target.server,
 		.confirmable = rq->msg->type == MSG_CON,
-		.has_oscore = v->oscore.ptr != NULL,
-		.echo = v->echo,
+		.has_oscore = has_oscore,
+		.trackable = trackable,
+		.handshake = handshake,
+		.continues = handshake && is_continued(rq),
+		.follow_up = has_oscore && v->follow_up,
 		.replayable = v->request_hash,
-		.handshake = is_handshake(rq),
-		.endpoint = rq->flow,
-		.authenticated = rq->layers.n > 0,
+		.authenticated = authenticated,
 		.layer_required = p->cfg.servers[rq->target.server].require_layer,
+		.peer = authenticated ? rq->layers.off[rq->layers.n - 1].context : 0,
+		.kid = kid,
+		.kid_context = kid_context,
+		.piv = piv,
+		.echo = v->echo,
+		.endpoint = rq->flow,
+		.relation = 0,
 	};
-	f->continues = f->handshake && is_continued(rq);
-	if (f->authenticated)
-		f->peer = rq->layers.off[rq->layers.n - 1].context;
-	if (f->has_oscore)
-		f->trackable = classify_oscore(v, &f->kid, &f->kid_context, &f->piv);
-	f->follow_up = f->has_oscore && v->follow_up;
 }
 
 /* dry-run: judged and counted, then treated as if the server's mode were open, whatever the verdict. */
