@@ -1,8 +1,7 @@
 #include "coap/dedup.h"
 #include <assert.h>
 #include "base/memory.h"
-
-#define WAYS 8
+#include "base/ways.h"
 
 /*
  * 24 bytes a record, kept as columns: a look-up that misses, the common case, reads one cache line.
@@ -78,16 +77,6 @@ static struct bucket_of_eight *bucket_for(const struct dedup *d, uint64_t key)
 	return &d->buckets[key & d->mask];
 }
 
-/* WAYS when it is not there. */
-static unsigned way_of(const struct bucket_of_eight *b, uint64_t key)
-{
-	unsigned i = 0;
-
-	while (i < WAYS && b->key[i] != key)
-		i++;
-	return i;
-}
-
 static struct bytes log_read(const struct dedup *d, uint64_t at)
 {
 	uint16_t len;
@@ -119,7 +108,7 @@ static uint64_t log_append(struct dedup *d, struct bytes reply)
 enum dedup_state dedup_find(const struct dedup *d, uint64_t key, tstamp now, uint32_t *ref, struct bytes *reply)
 {
 	const struct bucket_of_eight *b = bucket_for(d, key);
-	unsigned i = way_of(b, key);
+	unsigned i = ways_find(b->key, key);
 
 	if (i == WAYS || tstamp_reached(b->expires[i], now))
 		return DEDUP_NEW;
@@ -142,7 +131,7 @@ void dedup_prefetch(const struct dedup *d, uint64_t key)
 void dedup_open(struct dedup *d, uint64_t key, uint32_t ref, tstamp expires)
 {
 	struct bucket_of_eight *b = bucket_for(d, key);
-	unsigned i = way_of(b, key);
+	unsigned i = ways_find(b->key, key);
 
 	assert(key != 0);
 	if (i == WAYS) {
@@ -159,7 +148,7 @@ void dedup_open(struct dedup *d, uint64_t key, uint32_t ref, tstamp expires)
 void dedup_answer(struct dedup *d, uint64_t key, struct bytes reply)
 {
 	struct bucket_of_eight *b = bucket_for(d, key);
-	unsigned i = way_of(b, key);
+	unsigned i = ways_find(b->key, key);
 
 	if (i < WAYS)
 		b->what[i] = log_append(d, reply) << 1 | 1;
@@ -168,7 +157,7 @@ void dedup_answer(struct dedup *d, uint64_t key, struct bytes reply)
 void dedup_forget(struct dedup *d, uint64_t key)
 {
 	struct bucket_of_eight *b = bucket_for(d, key);
-	unsigned i = way_of(b, key);
+	unsigned i = ways_find(b->key, key);
 
 	if (i == WAYS)
 		return;

@@ -1,7 +1,6 @@
 #include "guard/reach.h"
 #include "base/memory.h"
-
-#define WAYS 8
+#include "base/ways.h"
 
 struct record {
 	tstamp proven, touched, wary_until;
@@ -11,7 +10,6 @@ struct record {
 	bool echo, home, shown;
 };
 
-/* Keys stand together: looking one up in vain touches one cache line. */
 struct shelf {
 	uint64_t keys[WAYS]; /* 0: free */
 	struct record records[WAYS];
@@ -49,21 +47,17 @@ void reach_prefetch(const struct reach *r, uint64_t key)
 static const struct record *lookup(const struct reach *r, uint64_t key)
 {
 	const struct shelf *s = &r->shelves[key & r->mask];
+	unsigned i = ways_find(s->keys, key);
 
-	for (unsigned i = 0; i < WAYS; i++)
-		if (s->keys[i] == key)
-			return &s->records[i];
-	return NULL;
+	return i < WAYS ? &s->records[i] : NULL;
 }
 
 static struct record *known(struct reach *r, uint64_t key)
 {
 	struct shelf *s = &r->shelves[key & r->mask];
+	unsigned i = ways_find(s->keys, key);
 
-	for (unsigned i = 0; i < WAYS; i++)
-		if (s->keys[i] == key)
-			return &s->records[i];
-	return NULL;
+	return i < WAYS ? &s->records[i] : NULL;
 }
 
 static struct record *claim(struct reach *r, uint64_t key, const struct addr *endpoint, tstamp now)
@@ -162,10 +156,10 @@ static void clear(struct shelf *s, unsigned i)
 void reach_forget(struct reach *r, uint64_t key)
 {
 	struct shelf *s = &r->shelves[key & r->mask];
+	unsigned i = ways_find(s->keys, key);
 
-	for (unsigned i = 0; i < WAYS; i++)
-		if (s->keys[i] == key)
-			clear(s, i);
+	if (i < WAYS)
+		clear(s, i);
 }
 
 unsigned reach_forget_host(struct reach *r, const struct addr *host)

@@ -1,9 +1,7 @@
 #include "guard/reputation.h"
 #include "base/memory.h"
+#include "base/ways.h"
 
-#define WAYS 8
-
-/* Keys stand together: looking one up in vain touches one cache line. */
 struct bucket_of_relations {
 	uint64_t keys[WAYS]; /* 0: free */
 	struct relation relations[WAYS];
@@ -57,11 +55,9 @@ void reputation_prefetch(const struct reputation *r, uint64_t key)
 struct relation *reputation_find(struct reputation *r, uint64_t key, uint64_t lifetime, tstamp now)
 {
 	struct bucket_of_relations *b = &r->buckets[key & r->mask];
+	unsigned i = ways_find(b->keys, key);
 
-	for (unsigned i = 0; i < WAYS; i++)
-		if (b->keys[i] == key)
-			return seconds(now) - b->relations[i].seen_s <= lifetime / TSTAMP_S ? &b->relations[i] : NULL;
-	return NULL;
+	return i < WAYS && seconds(now) - b->relations[i].seen_s <= lifetime / TSTAMP_S ? &b->relations[i] : NULL;
 }
 
 struct relation *reputation_admit(struct reputation *r, uint64_t key, tstamp now)

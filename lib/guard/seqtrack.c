@@ -2,8 +2,7 @@
 
 #include <assert.h>
 #include "base/memory.h"
-
-#define PLACES 8
+#include "base/ways.h"
 
 /*
  * Eight records side by side, one kind of field after the other: looking for a key touches one
@@ -11,10 +10,10 @@
  * hint, which nothing has confirmed yet.
  */
 struct shelf {
-	uint64_t key[PLACES]; /* 0: free */
-	uint64_t highest[PLACES];
-	uint64_t seen[PLACES];
-	tstamp used[PLACES];
+	uint64_t key[WAYS]; /* 0: free */
+	uint64_t highest[WAYS];
+	uint64_t seen[WAYS];
+	tstamp used[WAYS];
 };
 
 struct seqtrack {
@@ -30,16 +29,6 @@ static struct shelf *shelf_of(const struct seqtrack *s, uint64_t key)
 	return &s->shelves[key & s->mask];
 }
 
-/* The place of key, or PLACES. */
-static unsigned find(const struct shelf *sh, uint64_t key)
-{
-	unsigned i = 0;
-
-	while (i < PLACES && sh->key[i] != key)
-		i++;
-	return i;
-}
-
 static bool is_idle(const struct shelf *sh, unsigned i, uint64_t idle, tstamp now)
 {
 	return tstamp_since(sh->used[i], now) > idle;
@@ -50,7 +39,7 @@ static unsigned make_room(struct seqtrack *s, struct shelf *sh)
 {
 	unsigned stalest = 0;
 
-	for (unsigned i = 0; i < PLACES; i++) {
+	for (unsigned i = 0; i < WAYS; i++) {
 		if (sh->key[i] == 0) {
 			s->count++;
 			return i;
@@ -83,7 +72,7 @@ static bool mark_accepted(struct shelf *sh, unsigned i, uint64_t piv)
 struct seqtrack *seqtrack_create(uint32_t entries)
 {
 	struct seqtrack *s = memory_create(1, sizeof *s);
-	size_t n = memory_buckets(entries, PLACES);
+	size_t n = memory_buckets(entries, WAYS);
 
 	if (!s)
 		return NULL;
@@ -106,7 +95,7 @@ void seqtrack_free(struct seqtrack *s)
 
 size_t seqtrack_memory(uint32_t entries)
 {
-	return sizeof(struct seqtrack) + memory_buckets(entries, PLACES) * sizeof(struct shelf);
+	return sizeof(struct seqtrack) + memory_buckets(entries, WAYS) * sizeof(struct shelf);
 }
 
 uint32_t seqtrack_count(const struct seqtrack *s)
@@ -135,9 +124,9 @@ enum seq_finding seqtrack_judge(const struct seqtrack *s, uint64_t key, uint64_t
 				uint64_t idle, tstamp now)
 {
 	const struct shelf *sh = shelf_of(s, key);
-	unsigned i = find(sh, key);
+	unsigned i = ways_find(sh->key, key);
 
-	if (i == PLACES || is_idle(sh, i, idle, now))
+	if (i == WAYS || is_idle(sh, i, idle, now))
 		return SEQ_NEW;
 	if (!is_hint(sh, i))
 		return compare(sh, i, piv, jump, window);
@@ -157,11 +146,11 @@ static void confirm(struct shelf *sh, unsigned i, uint64_t piv)
 bool seqtrack_accept(struct seqtrack *s, uint64_t key, uint64_t piv, uint64_t idle, tstamp now)
 {
 	struct shelf *sh = shelf_of(s, key);
-	unsigned i = find(sh, key);
-	bool known = i < PLACES && !is_idle(sh, i, idle, now);
+	unsigned i = ways_find(sh->key, key);
+	bool known = i < WAYS && !is_idle(sh, i, idle, now);
 
 	assert(key != 0);
-	if (i == PLACES)
+	if (i == WAYS)
 		i = make_room(s, sh);
 	sh->key[i] = key;
 	sh->used[i] = now;
@@ -179,10 +168,10 @@ bool seqtrack_accept(struct seqtrack *s, uint64_t key, uint64_t piv, uint64_t id
 void seqtrack_hint(struct seqtrack *s, uint64_t key, uint64_t highest, uint64_t seen, tstamp now)
 {
 	struct shelf *sh = shelf_of(s, key);
-	unsigned i = find(sh, key);
+	unsigned i = ways_find(sh->key, key);
 
 	assert(key != 0);
-	if (i == PLACES)
+	if (i == WAYS)
 		i = make_room(s, sh);
 	sh->key[i] = key;
 	sh->used[i] = now;
@@ -193,9 +182,9 @@ void seqtrack_hint(struct seqtrack *s, uint64_t key, uint64_t highest, uint64_t 
 bool seqtrack_highest(const struct seqtrack *s, uint64_t key, uint64_t *highest)
 {
 	const struct shelf *sh = shelf_of(s, key);
-	unsigned i = find(sh, key);
+	unsigned i = ways_find(sh->key, key);
 
-	if (i == PLACES)
+	if (i == WAYS)
 		return false;
 	*highest = sh->highest[i];
 	return true;
@@ -204,9 +193,9 @@ bool seqtrack_highest(const struct seqtrack *s, uint64_t key, uint64_t *highest)
 bool seqtrack_window(const struct seqtrack *s, uint64_t key, uint64_t *highest, uint64_t *seen)
 {
 	const struct shelf *sh = shelf_of(s, key);
-	unsigned i = find(sh, key);
+	unsigned i = ways_find(sh->key, key);
 
-	if (i == PLACES)
+	if (i == WAYS)
 		return false;
 	*highest = sh->highest[i];
 	*seen = sh->seen[i] | 1;
@@ -216,9 +205,9 @@ bool seqtrack_window(const struct seqtrack *s, uint64_t key, uint64_t *highest, 
 void seqtrack_forget(struct seqtrack *s, uint64_t key)
 {
 	struct shelf *sh = shelf_of(s, key);
-	unsigned i = find(sh, key);
+	unsigned i = ways_find(sh->key, key);
 
-	if (i == PLACES)
+	if (i == WAYS)
 		return;
 	sh->key[i] = 0;
 	s->count--;
