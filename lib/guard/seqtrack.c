@@ -5,15 +5,17 @@
 #include "base/ways.h"
 
 /*
- * Eight records side by side, one kind of field after the other: looking for a key touches one
- * cache line. Bit d of seen: highest - d was accepted. Bit 0 clear: all of it is a
- * hint, which nothing has confirmed yet.
+ * Bit d of seen: highest - d was accepted. Bit 0 clear: all of it is a hint, which nothing has confirmed yet.
  */
+struct record {
+	uint64_t highest, seen;
+	tstamp used;
+};
+
+/* Keys stand together: looking one up in vain touches one cache line, and what is found lies in one or two more. */
 struct shelf {
-	uint64_t key[WAYS]; /* 0: free */
-	uint64_t highest[WAYS];
-	uint64_t seen[WAYS];
-	tstamp used[WAYS];
+	uint64_t keys[WAYS]; /* 0: free */
+	struct record records[WAYS];
 };
 
 struct seqtrack {
@@ -29,43 +31,51 @@ static struct shelf *shelf_of(const struct seqtrack *s, uint64_t key)
 	return &s->shelves[key & s->mask];
 }
 
-static bool is_idle(const struct shelf *sh, unsigned i, uint64_t idle, tstamp now)
+/* NULL: nothing was ever accepted, or it is forgotten. */
+static struct record *find(const struct seqtrack *s, uint64_t key)
 {
-	return tstamp_since(sh->used[i], now) > idle;
+	struct shelf *sh = shelf_of(s, key);
+	unsigned i = ways_find(sh->keys, key);
+
+	return i < WAYS ? &sh->records[i] : NULL;
+}
+
+static bool is_idle(const struct record *r, uint64_t idle, tstamp now)
+{
+	return tstamp_since(r->used, now) > idle;
 }
 
 /* A free place, else the one unused for longest. */
-static unsigned make_room(struct seqtrack *s, struct shelf *sh)
+static struct record *make_room(struct seqtrack *s, uint64_t key)
 {
-	unsigned stalest = 0;
+	struct shelf *sh = shelf_of(s, key);
+	unsigned stalest = 0, i = ways_find(sh->keys, 0);
 
-	for (unsigned i = 0; i < WAYS; i++) {
-		if (sh->key[i] == 0) {
-			s->count++;
-			return i;
-		}
-		if (sh->used[i] < sh->used[stalest])
-			stalest = i;
-	}
-	return stalest;
+	for (unsigned j = 1; i == WAYS && j < WAYS; j++)
+		if (sh->records[j].used < sh->records[stalest].used)
+			stalest = j;
+	s->count += i < WAYS;
+	i = i < WAYS ? i : stalest;
+	sh->keys[i] = key;
+	return &sh->records[i];
 }
 
 /* RFC 8613 §7.4 leaves the window to the server; ours is a sliding one as in RFC 6479, without the
  * shifts of a ring. */
-static bool mark_accepted(struct shelf *sh, unsigned i, uint64_t piv)
+static bool mark_accepted(struct record *r, uint64_t piv)
 {
 	uint64_t distance;
 
-	if (piv > sh->highest[i]) {
-		distance = piv - sh->highest[i];
-		sh->seen[i] = distance < SEQTRACK_WINDOW ? sh->seen[i] << distance | 1 : 1;
-		sh->highest[i] = piv;
+	if (piv > r->highest) {
+		distance = piv - r->highest;
+		r->seen = distance < SEQTRACK_WINDOW ? r->seen << distance | 1 : 1;
+		r->highest = piv;
 		return true;
 	}
-	distance = sh->highest[i] - piv;
-	if (distance >= SEQTRACK_WINDOW || (sh->seen[i] >> distance & 1))
+	distance = r->highest - piv;
+	if (distance >= SEQTRACK_WINDOW || (r->seen >> distance & 1))
 		return false;
-	sh->seen[i] |= UINT64_C(1) << distance;
+	r->seen |= UINT64_C(1) << distance;
 	return true;
 }
 
@@ -103,117 +113,108 @@ uint32_t seqtrack_count(const struct seqtrack *s)
 	return s->count;
 }
 
-static bool is_hint(const struct shelf *sh, unsigned i)
+static bool is_hint(const struct record *r)
 {
-	return !(sh->seen[i] & 1);
+	return !(r->seen & 1);
 }
 
-static enum seq_finding compare(const struct shelf *sh, unsigned i, uint64_t piv, uint64_t jump, uint32_t window)
+static enum seq_finding compare(const struct record *r, uint64_t piv, uint64_t jump, uint32_t window)
 {
 	uint64_t distance;
 
-	if (piv > sh->highest[i])
-		return piv - sh->highest[i] <= jump ? SEQ_PLAUSIBLE : SEQ_FAR;
-	distance = sh->highest[i] - piv;
+	if (piv > r->highest)
+		return piv - r->highest <= jump ? SEQ_PLAUSIBLE : SEQ_FAR;
+	distance = r->highest - piv;
 	if (distance >= window || distance >= SEQTRACK_WINDOW)
 		return SEQ_OLD;
-	return (sh->seen[i] | 1) >> distance & 1 ? SEQ_REUSED : SEQ_PLAUSIBLE;
+	return (r->seen | 1) >> distance & 1 ? SEQ_REUSED : SEQ_PLAUSIBLE;
 }
 
 enum seq_finding seqtrack_judge(const struct seqtrack *s, uint64_t key, uint64_t piv, uint64_t jump, uint32_t window,
 				uint64_t idle, tstamp now)
 {
-	const struct shelf *sh = shelf_of(s, key);
-	unsigned i = ways_find(sh->key, key);
+	const struct record *r = find(s, key);
 
-	if (i == WAYS || is_idle(sh, i, idle, now))
+	if (!r || is_idle(r, idle, now))
 		return SEQ_NEW;
-	if (!is_hint(sh, i))
-		return compare(sh, i, piv, jump, window);
-	return compare(sh, i, piv, jump * SEQTRACK_BLUR, window) == SEQ_PLAUSIBLE ? SEQ_PLAUSIBLE : SEQ_NEW;
+	if (!is_hint(r))
+		return compare(r, piv, jump, window);
+	return compare(r, piv, jump * SEQTRACK_BLUR, window) == SEQ_PLAUSIBLE ? SEQ_PLAUSIBLE : SEQ_NEW;
 }
 
 /* The first number accepted after a restart: the hint was right, or all begins with it. */
-static void confirm(struct shelf *sh, unsigned i, uint64_t piv)
+static void confirm(struct record *r, uint64_t piv)
 {
-	sh->seen[i] |= 1;
-	if (mark_accepted(sh, i, piv))
+	r->seen |= 1;
+	if (mark_accepted(r, piv))
 		return;
-	sh->highest[i] = piv;
-	sh->seen[i] = 1;
+	r->highest = piv;
+	r->seen = 1;
 }
 
 bool seqtrack_accept(struct seqtrack *s, uint64_t key, uint64_t piv, uint64_t idle, tstamp now)
 {
-	struct shelf *sh = shelf_of(s, key);
-	unsigned i = ways_find(sh->key, key);
-	bool known = i < WAYS && !is_idle(sh, i, idle, now);
+	struct record *r = find(s, key);
+	bool known = r && !is_idle(r, idle, now);
 
 	assert(key != 0);
-	if (i == WAYS)
-		i = make_room(s, sh);
-	sh->key[i] = key;
-	sh->used[i] = now;
-	if (known && !is_hint(sh, i))
-		return mark_accepted(sh, i, piv);
+	if (!r)
+		r = make_room(s, key);
+	r->used = now;
+	if (known && !is_hint(r))
+		return mark_accepted(r, piv);
 	if (known) {
-		confirm(sh, i, piv);
+		confirm(r, piv);
 		return true;
 	}
-	sh->highest[i] = piv;
-	sh->seen[i] = 1;
+	r->highest = piv;
+	r->seen = 1;
 	return true;
 }
 
 void seqtrack_hint(struct seqtrack *s, uint64_t key, uint64_t highest, uint64_t seen, tstamp now)
 {
-	struct shelf *sh = shelf_of(s, key);
-	unsigned i = ways_find(sh->key, key);
+	struct record *r = find(s, key);
 
 	assert(key != 0);
-	if (i == WAYS)
-		i = make_room(s, sh);
-	sh->key[i] = key;
-	sh->used[i] = now;
-	sh->highest[i] = highest;
-	sh->seen[i] = seen & ~UINT64_C(1);
+	if (!r)
+		r = make_room(s, key);
+	*r = (struct record){ .highest = highest, .seen = seen & ~UINT64_C(1), .used = now };
 }
 
 bool seqtrack_highest(const struct seqtrack *s, uint64_t key, uint64_t *highest)
 {
-	const struct shelf *sh = shelf_of(s, key);
-	unsigned i = ways_find(sh->key, key);
+	const struct record *r = find(s, key);
 
-	if (i == WAYS)
+	if (!r)
 		return false;
-	*highest = sh->highest[i];
+	*highest = r->highest;
 	return true;
 }
 
 bool seqtrack_window(const struct seqtrack *s, uint64_t key, uint64_t *highest, uint64_t *seen)
 {
-	const struct shelf *sh = shelf_of(s, key);
-	unsigned i = ways_find(sh->key, key);
+	const struct record *r = find(s, key);
 
-	if (i == WAYS)
+	if (!r)
 		return false;
-	*highest = sh->highest[i];
-	*seen = sh->seen[i] | 1;
+	*highest = r->highest;
+	*seen = r->seen | 1;
 	return true;
 }
 
 void seqtrack_forget(struct seqtrack *s, uint64_t key)
 {
 	struct shelf *sh = shelf_of(s, key);
-	unsigned i = ways_find(sh->key, key);
+	unsigned i = ways_find(sh->keys, key);
 
 	if (i == WAYS)
 		return;
-	sh->key[i] = 0;
+	sh->keys[i] = 0;
 	s->count--;
 }
 
 void seqtrack_prefetch(const struct seqtrack *s, uint64_t key)
 {
-	__builtin_prefetch(shelf_of(s, key)->key);
+	__builtin_prefetch(shelf_of(s, key)->keys);
 }
