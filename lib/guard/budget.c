@@ -64,14 +64,16 @@ bool budget_take(struct budget *b, const struct budget_config *c, enum budget_ki
 uint64_t budget_wait(const struct budget *b, const struct budget_config *c, enum budget_kind k, tstamp now)
 {
 	enum budget_kind other = k == BUDGET_REQUEST ? BUDGET_HANDSHAKE : BUDGET_REQUEST;
-	uint64_t own = bucket_wait(&b->half[k], half_rate(c), depth(c, k), budget_cost(c, k), now);
-	uint64_t lent = b->half[other].tat > now ? b->half[other].tat - now : 0;
+	uint32_t cost = budget_cost(c, k);
+	uint64_t own, lent;
 
-	if (budget_cost(c, k) > c->per_day || c->rate.count == 0) /* the other half has nothing to lend either */
+	if (cost > c->per_day || c->rate.count == 0) /* the other half has nothing to lend either */
 		return TSTAMP_NEVER;
-	if (budget_left(b, c, now) < budget_cost(c, k)) /* the rest of the day */
+	if (budget_left(b, c, now) < cost) /* the rest of the day */
 		return tstamp_since(now, tstamp_add(b->day, TSTAMP_DAY));
-	return budget_cost(c, k) <= depth(c, other) && lent < own ? lent : own;
+	own = bucket_wait(&b->half[k], half_rate(c), depth(c, k), cost, now);
+	lent = tstamp_since(now, b->half[other].tat);
+	return lent < own && cost <= depth(c, other) ? lent : own;
 }
 
 void budget_refund(struct budget *b, const struct budget_config *c, enum budget_kind k)

@@ -425,16 +425,16 @@ enum echo_result guard_echo_origin(const struct guard *g, const struct guard_req
 	return echo_check(&g->echo_key, &rq->client, &rq->listener, rq->echo, g->policy.echo_validity, now);
 }
 
-bool guard_knows(const struct guard *g, const struct addr *client, tstamp now)
+bool guard_knows(const struct guard *g, const struct addr *client, uint64_t flow, tstamp now)
 {
-	struct reach_view v = reach_find(g->reach, guard_flow(g, client), g->policy.echo_validity, now);
+	struct reach_view v = reach_find(g->reach, flow, g->policy.echo_validity, now);
 
 	return addr_is_connected(client) || v.state != REACH_NONE || v.home;
 }
 
-bool guard_reaches(const struct guard *g, const struct addr *client, tstamp now)
+bool guard_reaches(const struct guard *g, const struct addr *client, uint64_t flow, tstamp now)
 {
-	struct reach_view v = reach_find(g->reach, guard_flow(g, client), g->policy.echo_validity, now);
+	struct reach_view v = reach_find(g->reach, flow, g->policy.echo_validity, now);
 
 	return addr_is_connected(client) || v.state != REACH_NONE || (v.home && v.shown);
 }

@@ -108,10 +108,10 @@ void guard_forget_peer(struct guard *g, uint32_t peer); /* the context has a new
 /* How a value relates to this guard, without any effect. */
 enum echo_result guard_echo_origin(const struct guard *g, const struct guard_request *rq, tstamp now);
 
-/* Return-routability of an endpoint was shown within the Echo validity, or a relation lives there. */
-bool guard_knows(const struct guard *g, const struct addr *client, tstamp now);
+/* flow: guard_flow(client), which who asks has at hand. Return-routability of an endpoint was shown within the Echo validity, or a relation lives there. */
+bool guard_knows(const struct guard *g, const struct addr *client, uint64_t flow, tstamp now);
 /* As guard_knows, but a relation counts only where return-routability was shown once: any amount may go there (I3). */
-bool guard_reaches(const struct guard *g, const struct addr *client, tstamp now);
+bool guard_reaches(const struct guard *g, const struct addr *client, uint64_t flow, tstamp now);
 /* May one more reply go to the client's prefix? Charged. */
 bool guard_may_reply(struct guard *g, const struct addr *client, tstamp now);
 /* A keyed hash of an endpoint, for flows and indexes; never 0. */

@@ -363,6 +363,8 @@ static uint64_t lane_ahead(const struct linksched *q, const struct dgram *d)
 	uint32_t round = next_round(l, d), turns = 1, seen[LINKSCHED_DEVICES] = { 0 };
 	uint64_t bytes = 0;
 
+	if (l->count == 0)
+		return 0;
 	for (struct list *n = l->queue.next; n != &l->queue; n = n->next)
 		turns += dgram_of(n)->device == d->device && !is_earlier(round, dgram_of(n)->round);
 	for (struct list *n = l->queue.next; n != &l->queue; n = n->next) {

@@ -24,7 +24,7 @@ const struct proxy_listen *core_listen(const struct proxy *p, const struct addr 
 
 bool core_is_reached(const struct proxy *p, const struct exchange *x, tstamp now)
 {
-	return x->listening || guard_reaches(p->guard, &x->client.remote, now);
+	return x->listening || guard_reaches(p->guard, &x->client.remote, x->flow, now);
 }
 
 tstamp core_until(const struct exchange *x)

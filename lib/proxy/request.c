@@ -15,7 +15,7 @@
 static bool may_repeat(const struct proxy *p, const struct request *rq, size_t answer, tstamp now)
 {
 	return answer + PROXY_FRAME <= 3 * (rq->datagram.len + PROXY_FRAME) ||
-	       guard_reaches(p->guard, &rq->from->remote, now);
+	       guard_reaches(p->guard, &rq->from->remote, rq->flow, now);
 }
 
 /* A client that repeats itself is answered as before, or hears that we are at it (RFC 7252 §4.2). */
@@ -208,7 +208,7 @@ static void ask_for_proof(struct proxy *p, const struct request *rq, tstamp now)
 /* Told by the message itself, or known. */
 static bool is_proven(struct proxy *p, const struct request *rq, tstamp now)
 {
-	return rq->layers.n > 0 || guard_reaches(p->guard, &rq->from->remote, now) ||
+	return rq->layers.n > 0 || guard_reaches(p->guard, &rq->from->remote, rq->flow, now) ||
 	       (rq->view.echo.ptr && guard_echo_origin(p->guard, &rq->facts, now) == ECHO_VALID);
 }
 

@@ -93,8 +93,8 @@ static void account(struct proxy *p, struct exchange *x, const struct msg *m, ts
  */
 static bool wants_ping(const struct proxy *p, const struct exchange *x, tstamp now)
 {
-	return !guard_knows(p->guard, &x->client.remote, now) ||
-	       (x->observe && !guard_reaches(p->guard, &x->client.remote, now));
+	return !guard_knows(p->guard, &x->client.remote, x->flow, now) ||
+	       (x->observe && !guard_reaches(p->guard, &x->client.remote, x->flow, now));
 }
 
 static void deliver_first(struct proxy *p, struct exchange *x, const struct msg *m, bool observing, tstamp now)

@@ -154,8 +154,8 @@ static void test_tentative_and_unproven(void **state)
 	assert_int_equal(c.highest, 20);
 	assert_int_equal(c.settled, 0);
 	assert_true(addr_equal(&c.endpoint, &home));
-	assert_false(guard_knows(r.hinted, &home, r.now));
-	assert_false(guard_reaches(r.hinted, &home, r.now));
+	assert_false(guard_knows(r.hinted, &home, guard_flow(r.hinted, &home), r.now));
+	assert_false(guard_reaches(r.hinted, &home, guard_flow(r.hinted, &home), r.now));
 	v = ask(r.hinted, HOME, 7, 21, r.now);
 	assert_int_equal(v.action, VERDICT_FORWARD);
 	assert_int_equal(v.lane, LANE_MOVED);

@@ -663,7 +663,8 @@ static void test_unproven_home(void **state)
 
 		engine_receive(e, &engine_peer(e, "y")->path, bytes_of(ack, sizeof ack));
 	}
-	assert_false(guard_knows(e->proxy->guard, &engine_peer(e, "y")->path.remote, e->now));
+	assert_false(guard_knows(e->proxy->guard, &engine_peer(e, "y")->path.remote,
+				 guard_flow(e->proxy->guard, &engine_peer(e, "y")->path.remote), e->now));
 	e->n_out = 0;
 	engine_stop(e);
 }
