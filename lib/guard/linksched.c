@@ -59,7 +59,7 @@ static void gate_settle(struct gate *g, uint64_t largest, tstamp now)
 {
 	uint64_t deepest = g->burst > largest ? g->burst : largest;
 
-	if (g->rate.count > 0)
+	if (g->rate.count > 0 && g->bucket.tat > now) /* it owes something */
 		g->bucket.tat = tstamp_min(g->bucket.tat, tstamp_add(now, rate_duration(g->rate, deepest)));
 }
 
