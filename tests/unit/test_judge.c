@@ -575,6 +575,85 @@ static void test_odd_brings_echo(void **state)
 	}
 }
 
+/* Who proved himself and was refused under somebody's kid: for a while only an Echo counts. */
+static void test_wary(void **state)
+{
+	static const struct row rows[] = {
+		SPENT("pings prove nothing", MOVED, -1, 0, NO_ECHO, THROTTLE, BUDGET_SPENT, UNKNOWN),
+		SPENT("nor for a relation", MOVED, 2, 102, NO_ECHO, THROTTLE, MOVED_UNPROVEN, UNKNOWN),
+		SPENT("an Echo does", MOVED, -1, 0, FRESH, QUEUE, REACHABLE, REACHABLE),
+		SPENT("and for a relation", MOVED, 2, 102, FRESH, FORWARD, MOVED, MOVED),
+	};
+	static const struct row later[] = {
+		SPENT("a minute later", MOVED, -1, 0, NO_ECHO, QUEUE, REACHABLE, REACHABLE),
+		SPENT("the relation's, too", MOVED, 2, 102, NO_ECHO, FORWARD, MOVED, MOVED),
+	};
+	struct policy p = usual();
+
+	(void)state;
+	for (unsigned i = 0; i < 6; i++) {
+		tstamp now;
+		struct guard *g = cast(&p, &now);
+		struct guard_request rq = facts(MOVED, 2, 101);
+
+		assert_true(guard_report(g, guard_check(g, &rq, now).ticket, OUTCOME_REFUSED, now) == false);
+		now += i < 4 ? 2 * TSTAMP_S : GUARD_DOUBT;
+		pong(g, MOVED, 2, now);
+		spend(g, now);
+		judge(g, i < 4 ? &rows[i] : &later[i - 4], now);
+		guard_free(g);
+	}
+}
+
+/* A prefix that guesses at pings is asked by none for a while; what another guesses is nobody else's fault. */
+static void test_guesser(void **state)
+{
+	static const struct row closed = SPENT("it", STRANGER, -1, 0, NO_ECHO, THROTTLE, BUDGET_SPENT, UNKNOWN);
+	static const struct row open = SPENT("others", ELSEWHERE, -1, 0, NO_ECHO, PING, BUDGET_SPENT, UNKNOWN);
+	struct guard_request rq = facts(STRANGER, -1, 0);
+	struct policy p = usual();
+	struct guard *g;
+	tstamp now;
+	bool again;
+
+	(void)state;
+	g = cast(&p, &now);
+	for (unsigned i = 0; i < GUARD_GUESSES; i++)
+		assert_false(guard_pong(g, &rq.client, &rq.listener,
+					(uint16_t)(guard_ping(g, &rq.client, &rq.listener, now) + 1), &again, now));
+	/* not even the right one counts now, nor an acknowledgement */
+	assert_false(
+		guard_pong(g, &rq.client, &rq.listener, guard_ping(g, &rq.client, &rq.listener, now), &again, now));
+	assert_false(guard_heard(g, &rq.client, now));
+	spend(g, now);
+	judge(g, &closed, now);
+	judge(g, &open, now);
+	guard_free(g);
+}
+
+/* The endpoint a relation left is its home for roam-grace, and not a moment longer. */
+static void test_roam_grace(void **state)
+{
+	struct policy p = usual();
+	struct guard_request rq;
+	struct verdict v;
+	struct guard *g;
+	tstamp now;
+
+	(void)state;
+	g = cast(&p, &now);
+	rq = facts(MOVED, 2, 101);
+	assert_true(guard_report(g, guard_check(g, &rq, now).ticket, OUTCOME_ACCEPTED, now));
+	rq = facts(TRUSTED, 2, 102);
+	now += p.roam_grace - TSTAMP_S;
+	v = guard_check(g, &rq, now);
+	assert_int_equal(v.reason, REASON_TRUSTED);
+	guard_report(g, v.ticket, OUTCOME_CANCELLED, now);
+	now += TSTAMP_S;
+	assert_int_equal(guard_check(g, &rq, now).reason, REASON_MOVED_UNPROVEN);
+	guard_free(g);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -589,6 +668,9 @@ int main(void)
 		cmocka_unit_test(test_retry_after),
 		cmocka_unit_test(test_follow_up),
 		cmocka_unit_test(test_moved_budget),
+		cmocka_unit_test(test_wary),
+		cmocka_unit_test(test_guesser),
+		cmocka_unit_test(test_roam_grace),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -51,7 +51,7 @@ static void test_refusals(void **state)
 	engine_stop(e);
 }
 
-/* A silent listener answers no stranger it refuses. */
+/* A silent listener answers no stranger it refuses, and none answers one at a well-known port (A24). */
 static void test_silent(void **state)
 {
 	struct proxy_config c = engine_careful();
@@ -63,6 +63,12 @@ static void test_silent(void **state)
 	e = engine_start(&c);
 	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " GET, "a> NON 0.01 0002 #02 " GET,
 		    "a> CON 0.01 0003 #03 Uri-Path:nowhere", "a> CON 0.01 0004 #04 " GET " 65003=", "quiet");
+	engine_stop(e);
+	c.listens[0].silent = false;
+	e = engine_start(&c);
+	engine_client(e, "ntp", "[2001:db8:2::1]:123");
+	ENGINE_PLAY(e, "ntp> CON 0.01 0001 #01 " GET, "ntp> CON 0.01 0003 #03 Uri-Path:nowhere",
+		    "ntp> CON 0.01 0004 #04 " GET " 65003=", "quiet");
 	engine_stop(e);
 }
 
@@ -138,12 +144,73 @@ static void test_held_last_word(void **state)
 	engine_stop(e);
 }
 
+/* A held answer asks for a proof within the prefix's replies only, and never at a well-known port. */
+static void test_asks_within_replies(void **state)
+{
+	struct proxy_config c = engine_roomy();
+	struct engine *e;
+
+	(void)state;
+	c.policy.reply_rate = (struct rate){ 20, TSTAMP_S };
+	c.policy.reply_slip = 0;
+	e = engine_start(&c);
+	engine_client(e, "ntp", "[2001:db8:2::1]:123");
+	ENGINE_PLAY(e, "ntp> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 * #* Uri-Path:t",
+		    "lamp> ACK 2.05 $ #$ !" LONG LONG, "quiet", "a> CON 0.01 0001 #01 " GET,
+		    "lamp< CON 0.01 * #* Uri-Path:t", "lamp> ACK 2.05 $ #$ !" LONG LONG, "a< CON 0.00 * #", "quiet");
+	for (unsigned i = 0; i < 20; i++)
+		engine_line(e, "b> NON 0.01 1%03x #01 Uri-Path:nowhere", i);
+	ENGINE_PLAY(e, "flush", "b> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 * #* Uri-Path:t",
+		    "lamp> ACK 2.05 $ #$ !" LONG LONG, "quiet");
+	engine_stop(e);
+}
+
+/* A notification is repeated to an unproven address as often as I3 lets it: the engine counts. */
+static void test_repeated_within_i3(void **state)
+{
+	struct proxy_config c = engine_roomy();
+	struct engine *e = engine_start(&c);
+
+	(void)state;
+	ENGINE_PLAY(e, "x> CON 0.01 0001 #01 " REG " Uri-Query:" LONG,
+		    "lamp< CON 0.01 * #*t Observe= Uri-Path:t Uri-Query:" LONG, "lamp> ACK 2.05 $ #$t Observe=01 !1",
+		    "x< ACK 2.05 0001 #01 Observe=* !1", "lamp> NON 2.05 7001 #$t Observe=02 !" LONG,
+		    "x< CON 2.05 *m #01 Observe=* !" LONG, "wait 100s", "x< CON 2.05 $m #01 Observe=* !" LONG,
+		    "flush");
+	engine_stop(e);
+}
+
+/* Nobody guesses the Message ID of a CON, whose acknowledgement proves something; and a CON comes every day (RFC 7641 §4.5). */
+static void test_con_now_and_then(void **state)
+{
+	struct proxy_config c = engine_roomy();
+	struct engine *e = engine_start(&c);
+	const struct engine_peer *a = engine_peer(e, "a");
+	unsigned non;
+
+	(void)state;
+	ENGINE_PLAY(e, "a> NON 0.01 0001 #01 " GET, "lamp< NON 0.01 * #* Uri-Path:t", "lamp> NON 2.05 7001 #$ !0",
+		    "a< NON 2.05 * #01 !0");
+	non = (unsigned)strtoul(a->mid, NULL, 16);
+	ENGINE_PLAY(e, "a> CON 0.01 0002 #02 " REG, "lamp< CON 0.01 * #*t Observe= Uri-Path:t",
+		    "lamp> ACK 2.05 $ #$t Observe=01 Max-Age=03ffff !1", "a< ACK 2.05 0002 #02 Observe=* Max-Age=03ffff !1",
+		    "lamp> NON 2.05 7002 #$t Observe=02 Max-Age=03ffff !2", "a< CON 2.05 * #02 Observe=* Max-Age=03ffff !2");
+	assert_int_not_equal(strtoul(a->mid, NULL, 16), (non + 1) & 0xffff);
+	ENGINE_PLAY(e, "a> ACK 0.00 $ #", "lamp> NON 2.05 7003 #$t Observe=03 Max-Age=03ffff !3",
+		    "a< NON 2.05 * #02 Observe=* Max-Age=03ffff !3", "wait 24h",
+		    "lamp> NON 2.05 7004 #$t Observe=04 Max-Age=03ffff !4", "a< CON 2.05 * #02 Observe=* Max-Age=03ffff !4",
+		    "a> RST 0.00 $ #", "flush");
+	engine_stop(e);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_refusals),          cmocka_unit_test(test_silent),
 		cmocka_unit_test(test_reply_rate),        cmocka_unit_test(test_same_bytes),
 		cmocka_unit_test(test_separate_repeated), cmocka_unit_test(test_held_last_word),
+		cmocka_unit_test(test_asks_within_replies), cmocka_unit_test(test_repeated_within_i3),
+		cmocka_unit_test(test_con_now_and_then),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

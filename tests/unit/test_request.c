@@ -438,7 +438,9 @@ static void test_repeated_by_unproven(void **state)
 	(void)state;
 	c.listens[0].server = 0;
 	e = engine_start(&c);
-	ENGINE_PLAY(e, "x> CON 0.01 0001 #", "lamp< CON 0.01 * #*", "lamp> ACK 2.05 $ #$ !" X90 X10 X10 X10 X10);
+	ENGINE_PLAY(e, "x> CON 0.01 0001 #", "lamp< CON 0.01 * #*", "lamp> ACK 2.05 $ #$ !" X90 X10 X10 X10 X10,
+		    "x< CON 0.00 * #", "quiet", "x> CON 0.01 0001 #", "x< CON 0.00 * #",
+		    "x< ACK 2.05 0001 # !" X90 X10 X10 X10 X10, "quiet");
 	for (unsigned i = 0; i < 40; i++)
 		ENGINE_PLAY(e, "x> CON 0.01 0001 #", "wait 1s", "flush");
 	engine_stop(e);
@@ -679,6 +681,23 @@ static void test_handshake_begins(void **state)
 	}
 }
 
+/* Message IDs are those of two endpoints (RFC 7252 §4.4): at another port of ours it is another request. */
+static void test_two_listeners(void **state)
+{
+	struct proxy_config c = engine_roomy();
+	struct engine *e;
+
+	(void)state;
+	c.listens[1] = c.listens[0];
+	c.listens[1].bind.port = 5685;
+	e = engine_start(&c);
+	ENGINE_PLAY(e, "a> NON 0.01 0001 #01 " GET, "lamp< NON 0.01 * #* Uri-Path:t");
+	engine_peer(e, "a")->path.local.port = 5685;
+	ENGINE_PLAY(e, "a> NON 0.01 0001 #01 " GET, "lamp< NON 0.01 * #* Uri-Path:t", "a> NON 0.01 0001 #01 " GET,
+		    "quiet");
+	engine_stop(e);
+}
+
 /* A NON's Message ID may be used again after NON_LIFETIME, 145 s (RFC 7252 §4.4). */
 static void test_non_lifetime(void **state)
 {
@@ -752,6 +771,7 @@ int main(void)
 		cmocka_unit_test(test_queue_wait),
 		cmocka_unit_test(test_held_until_pong),
 		cmocka_unit_test(test_repeated_by_unproven),
+		cmocka_unit_test(test_two_listeners),
 		cmocka_unit_test(test_echo),
 		cmocka_unit_test(test_echo_flow),
 		cmocka_unit_test(test_forged_obstacles),

@@ -399,13 +399,23 @@ static void test_strangers(void **state)
 	struct engine *e = start();
 
 	(void)state;
+	engine_client(e, "ntp", "[2001:db8:2::1]:123");
 	ENGINE_PLAY(e, "prove a", "a> CON 0.01 0001 #01 " T, "lamp< CON 0.01 * #* Uri-Path:t",
 		    "lamp> ACK 2.05 $ #$ !on", "a< ACK 2.05 0001 #01 !on", "a> CON 0.01 0002 #02 Uri-Path:lamp",
 		    "lamp< CON 0.01 * #*", "lamp> ACK 2.05 $ #$ !" LONG LONG LONG,
-		    "a< ACK 2.05 0002 #02 !" LONG LONG LONG, "x> CON 0.01 0001 #01 " T, "x< ACK 2.05 0001 #01 !on",
+		    "a< ACK 2.05 0002 #02 !" LONG LONG LONG, "a> CON 0.01 0003 #03 Uri-Path:lamp Uri-Path:m",
+		    "lamp< CON 0.01 * #* Uri-Path:m", "lamp> ACK 2.05 $ #$ !" LONG "0123456789012345678901234567890123456789012345",
+		    "flush", "x> CON 0.01 0001 #01 " T, "x< ACK 2.05 0001 #01 !on",
 		    "x> NON 0.01 0002 #02 " T, "x< NON 2.05 * #02 !on", "x> CON 0.01 0003 #03 Uri-Path:lamp",
 		    "x< CON 0.00 * #", "quiet", "x> NON 0.01 0004 #04 Uri-Path:lamp", "x< NON 4.01 * #04 Echo=*",
 		    "quiet",
+		    /* three times what it sent, and never more than 136 bytes */
+		    "x> CON 0.01 0005 # Uri-Path:lamp Uri-Path:m", "x< CON 0.00 * #", "quiet",
+		    "x> CON 0.01 0006 #06 Uri-Path:lamp "
+		    "Echo=00000000000000000000000000000000000000000000000000000000000000000000000000000000",
+		    "x< CON 0.00 * #", "quiet",
+		    /* and nothing at a well-known port */
+		    "ntp> CON 0.01 0001 #01 " T, "ntp> NON 0.01 0002 #01 Uri-Path:lamp", "quiet",
 		    /* one who is there answers the ping, and has it */
 		    "c> CON 0.01 0001 #01 Uri-Path:lamp", "c< CON 0.00 * #", "quiet", "c> RST 0.00 $ #",
 		    "c< ACK 2.05 0001 #01 !" LONG LONG LONG, "wait 1s", "flush", "d> NON 0.01 0001 #01 Uri-Path:lamp",
@@ -413,7 +423,7 @@ static void test_strangers(void **state)
 		    "d< NON 2.05 * #02 Max-Age=* !" LONG LONG LONG, "quiet");
 	for (unsigned i = 0; i < 2000; i++)
 		engine_line(e, "y> %s 0.01 %04x #%04x %s", i & 1 ? "CON" : "NON", i, i, i % 3 ? T : "Uri-Path:lamp");
-	assert_int_equal(e->to_device, 2);
+	assert_int_equal(e->to_device, 3);
 	e->n_out = 0;
 	engine_stop(e);
 }
