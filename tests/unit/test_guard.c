@@ -350,6 +350,63 @@ static void test_newcomers(void **state)
 	guard_free(r.g);
 }
 
+/* The queue is full: who makes room has no ticket any more. */
+static void test_queue_full(void **state)
+{
+	static const uint8_t secret[32] = { 9 };
+	struct rig r = { .policy = careful(), .now = START };
+	uint32_t evicted = UINT32_MAX;
+
+	(void)state;
+	r.policy.servers[0].unknown_budget = 0;
+	r.g = guard_create(&r.policy, 1100, secret, START);
+	assert_non_null(r.g);
+	for (unsigned i = 0; i <= 1024; i++) {
+		struct addr a = address("[2001:db8::1]:5000");
+		struct guard_request rq;
+		struct verdict v;
+
+		a.ip[2] = (uint8_t)(i >> 8); /* a /32 each */
+		a.ip[3] = (uint8_t)i;
+		prove(&r, &a);
+		rq = request(&a, -1, 0);
+		v = guard_check(r.g, &rq, r.now);
+		assert_int_equal(v.action, VERDICT_QUEUE);
+		assert_int_equal(evicted, UINT32_MAX);
+		assert_true(guard_enqueue(r.g, &v, i, &evicted, r.now));
+	}
+	assert_true(evicted < 1024);
+	assert_int_equal(inflight_count(r.g->inflight), 1024);
+	guard_free(r.g);
+}
+
+/* A key exchange that waits goes when the one under way is over, and not before. */
+static void test_waiting_handshake(void **state)
+{
+	struct policy p = careful();
+	struct rig r = rig_start(&p);
+	struct addr a = address("[2001:db8:1::1]:5000"), b = address("[2001:db8:2::1]:5000");
+	struct guard_request first = request(&a, -1, 0), second = request(&b, -1, 0);
+	uint32_t ref, evicted;
+	struct verdict v, w;
+
+	(void)state;
+	first.handshake = second.handshake = true;
+	prove(&r, &b);
+	v = guard_check(r.g, &first, r.now);
+	assert_int_equal(v.action, VERDICT_FORWARD);
+	w = guard_check(r.g, &second, r.now);
+	assert_int_equal(w.action, VERDICT_QUEUE);
+	assert_true(guard_enqueue(r.g, &w, 5, &evicted, r.now));
+	r.now += TSTAMP_HOUR;
+	assert_int_equal(guard_next_admission(r.g, r.now), TSTAMP_NEVER);
+	assert_false(guard_admit(r.g, &ref, r.now));
+	guard_report(r.g, v.ticket, OUTCOME_NEUTRAL, r.now);
+	assert_int_equal(guard_next_admission(r.g, r.now), r.now);
+	assert_true(guard_admit(r.g, &ref, r.now) && ref == 5);
+	guard_free(r.g);
+}
+
 /* --- invariants
  * -----------------------------------------------------------------------------------------------------
  */
@@ -658,6 +715,8 @@ int main(void)
 		cmocka_unit_test(test_sequences),
 		cmocka_unit_test(test_forget),
 		cmocka_unit_test(test_retune),
+		cmocka_unit_test(test_queue_full),
+		cmocka_unit_test(test_waiting_handshake),
 		cmocka_unit_test(test_newcomers),
 		cmocka_unit_test(test_forgeries_move_nothing),
 		cmocka_unit_test(test_true_client_survives),

@@ -237,6 +237,7 @@ static void test_rows(void **state)
 		SPENT("moved, unproven", ELSEWHERE, 2, 101, NO_ECHO, PING, MOVED_UNPROVEN, UNKNOWN),
 		SPENT("far", TRUSTED, 2, 357, NO_ECHO, THROTTLE, SEQ_FAR, UNKNOWN),
 		SPENT("a neighbour", TRUSTED, 77, 5, NO_ECHO, THROTTLE, NEIGHBOUR, UNKNOWN),
+		SPENT("plain, where a relation lives", TRUSTED, -1, 0, NO_ECHO, PING, BUDGET_SPENT, UNKNOWN),
 		SPENT("doubted, the next number", DOUBTED, 3, 101, NO_ECHO, PING, DOUBTED, UNKNOWN),
 		SPENT("doubted, with Echo", DOUBTED, 3, 101, FRESH, FORWARD, DOUBTED, MOVED),
 	};
@@ -262,6 +263,10 @@ static void test_plain(void **state)
 	static const struct row allow = SPENT("allowed", PROVEN, -1, 0, NO_ECHO, FORWARD, PLAIN_ALLOWED, REACHABLE);
 	static const struct row unproven =
 		SPENT("but not unproven", STRANGER, -1, 0, NO_ECHO, PING, BUDGET_SPENT, UNKNOWN);
+	static const struct row exchange = {
+		"nor key exchanges", PROVEN,        -1, 0, NO_ECHO, false, true, true, VERDICT_QUEUE,
+		REASON_REACHABLE,    LANE_REACHABLE
+	};
 	struct policy p = usual();
 	struct guard *g;
 	tstamp now;
@@ -277,6 +282,7 @@ static void test_plain(void **state)
 	spend(g, now);
 	judge(g, &allow, now);
 	judge(g, &unproven, now);
+	judge(g, &exchange, now);
 	guard_free(g);
 }
 
@@ -475,17 +481,19 @@ static void test_moved_budget(void **state)
 {
 	struct policy p = usual();
 	unsigned tried = 0, served = 0;
+	struct guard_request rq;
 	struct guard *g;
 	tstamp now;
 
 	(void)state;
 	p.servers[0].unknown_budget = 30;
+	p.lifetime = 7 * TSTAMP_DAY;
 	p.echo_validity = TSTAMP_DAY;
 	g = cast(&p, &now);
 	for (unsigned i = 0; i < 100; i++, now += 2 * TSTAMP_S) { /* each from an endpoint that answered two pings */
-		struct guard_request rq = facts(MOVED, 2, 101 + i % 200);
 		struct verdict v;
 
+		rq = facts(MOVED, 2, 101 + i % 200);
 		rq.client.port = (uint16_t)(3000 + i);
 		for (unsigned n = 2; n-- > 0;) {
 			bool again;
@@ -499,13 +507,17 @@ static void test_moved_budget(void **state)
 		guard_report(g, v.ticket, OUTCOME_REFUSED, now);
 	}
 	assert_int_equal(tried, 30);
+	now += TSTAMP_DAY;
+	rq = facts(MOVED, 2, 150);
+	pong(g, MOVED, 2, now);
+	assert_int_equal(guard_check(g, &rq, now).lane, LANE_MOVED);
 	guard_free(g);
 	g = cast(&p, &now);
 	for (unsigned i = 0; i < 60; i++, now += 2 * TSTAMP_S) { /* the true client, with a new port every time */
-		struct guard_request rq = facts(MOVED, 2, 101 + i);
 		struct verdict v;
 		bool again;
 
+		rq = facts(MOVED, 2, 101 + i);
 		rq.client.port = (uint16_t)(3000 + i);
 		for (unsigned n = 2; n-- > 0;)
 			guard_pong(g, &rq.client, &rq.listener,
@@ -631,6 +643,92 @@ static void test_guesser(void **state)
 	guard_free(g);
 }
 
+/* Where a relation lives, another kid has one try until the device accepts it. */
+static void test_neighbours(void **state)
+{
+	struct guard_request first = facts(TRUSTED, 77, 5), second = facts(TRUSTED, 78, 5),
+			     third = facts(TRUSTED, 79, 5);
+	struct policy p = usual();
+	struct verdict v;
+	struct guard *g;
+	tstamp now;
+
+	(void)state;
+	g = cast(&p, &now);
+	v = guard_check(g, &first, now);
+	assert_int_equal(v.action, VERDICT_FORWARD);
+	assert_int_equal(guard_check(g, &second, now).reason, REASON_NEIGHBOUR);
+	assert_true(guard_report(g, v.ticket, OUTCOME_ACCEPTED, now));
+	v = guard_check(g, &second, now);
+	assert_int_equal(v.action, VERDICT_FORWARD);
+	guard_report(g, v.ticket, OUTCOME_REFUSED, now);
+	assert_int_equal(guard_check(g, &third, now + GUARD_DOUBT - TSTAMP_S).reason, REASON_NEIGHBOUR);
+	assert_int_equal(guard_check(g, &third, now + GUARD_DOUBT).action, VERDICT_FORWARD);
+	guard_free(g);
+}
+
+/* One prefix takes from the budget of strangers what it may send at once, and no more, proven or not. */
+static void test_prefix_rate(void **state)
+{
+	struct policy p = usual();
+
+	(void)state;
+	p.servers[0].plain = PLAIN_ALLOW;
+	p.servers[0].unknown_rate = (struct rate){ 1000, TSTAMP_S };
+	for (unsigned proven = 0; proven < 2; proven++) {
+		enum who who = proven ? PROVEN : STRANGER;
+		struct guard_request rq = facts(who, -1, 0), other = facts(ELSEWHERE, -1, 0);
+		unsigned forwarded = 0;
+		struct verdict v;
+		struct guard *g;
+		tstamp now;
+
+		g = cast(&p, &now);
+		while ((v = guard_check(g, &rq, now)).action == VERDICT_FORWARD)
+			assert_true(++forwarded < 100);
+		assert_int_equal(forwarded, 8); /* four seconds' worth */
+		assert_int_equal(v.reason, REASON_PREFIX_RATE);
+		assert_int_equal(guard_check(g, &other, now).action, VERDICT_FORWARD);
+		guard_free(g);
+	}
+}
+
+/* Of a prefix's replies half are for those who do nothing odd. */
+static void test_odd_gets_half(void **state)
+{
+	static const struct row odd = ROW("far", TRUSTED, 2, 357, NO_ECHO, DROP, SEQ_FAR, UNKNOWN);
+	static const struct row usual_one = SPENT("plain", TRUSTED, -1, 0, NO_ECHO, PING, BUDGET_SPENT, UNKNOWN);
+	struct guard_request rq = facts(TRUSTED, -1, 0);
+	struct policy p = usual();
+	struct guard *g;
+	tstamp now;
+
+	(void)state;
+	g = cast(&p, &now);
+	for (unsigned i = 0; i < 11; i++)
+		assert_true(replies_allow(&g->replies, &rq.client, now));
+	judge(g, &odd, now);
+	spend(g, now);
+	judge(g, &usual_one, now);
+	guard_free(g);
+}
+
+/* What carries a Request-Hash may be asked again by anybody who saw it: its number says nothing. */
+static void test_replayable(void **state)
+{
+	struct guard_request rq = facts(TRUSTED, 2, 100);
+	struct policy p = usual();
+	struct guard *g;
+	tstamp now;
+
+	(void)state;
+	g = cast(&p, &now);
+	assert_int_equal(guard_check(g, &rq, now).reason, REASON_SEQ_REUSED);
+	rq.replayable = true;
+	assert_int_equal(guard_check(g, &rq, now).action, VERDICT_FORWARD);
+	guard_free(g);
+}
+
 /* The endpoint a relation left is its home for roam-grace, and not a moment longer. */
 static void test_roam_grace(void **state)
 {
@@ -671,6 +769,10 @@ int main(void)
 		cmocka_unit_test(test_wary),
 		cmocka_unit_test(test_guesser),
 		cmocka_unit_test(test_roam_grace),
+		cmocka_unit_test(test_prefix_rate),
+		cmocka_unit_test(test_odd_gets_half),
+		cmocka_unit_test(test_replayable),
+		cmocka_unit_test(test_neighbours),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

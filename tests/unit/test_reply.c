@@ -175,8 +175,7 @@ static void test_repeated_within_i3(void **state)
 	ENGINE_PLAY(e, "x> CON 0.01 0001 #01 " REG " Uri-Query:" LONG,
 		    "lamp< CON 0.01 * #*t Observe= Uri-Path:t Uri-Query:" LONG, "lamp> ACK 2.05 $ #$t Observe=01 !1",
 		    "x< ACK 2.05 0001 #01 Observe=* !1", "lamp> NON 2.05 7001 #$t Observe=02 !" LONG,
-		    "x< CON 2.05 *m #01 Observe=* !" LONG, "wait 100s", "x< CON 2.05 $m #01 Observe=* !" LONG,
-		    "flush");
+		    "x< CON 2.05 *m #01 Observe=* !" LONG, "wait 100s", "x< CON 2.05 $m #01 Observe=* !" LONG, "flush");
 	engine_stop(e);
 }
 
@@ -193,23 +192,29 @@ static void test_con_now_and_then(void **state)
 		    "a< NON 2.05 * #01 !0");
 	non = (unsigned)strtoul(a->mid, NULL, 16);
 	ENGINE_PLAY(e, "a> CON 0.01 0002 #02 " REG, "lamp< CON 0.01 * #*t Observe= Uri-Path:t",
-		    "lamp> ACK 2.05 $ #$t Observe=01 Max-Age=03ffff !1", "a< ACK 2.05 0002 #02 Observe=* Max-Age=03ffff !1",
-		    "lamp> NON 2.05 7002 #$t Observe=02 Max-Age=03ffff !2", "a< CON 2.05 * #02 Observe=* Max-Age=03ffff !2");
+		    "lamp> ACK 2.05 $ #$t Observe=01 Max-Age=03ffff !1",
+		    "a< ACK 2.05 0002 #02 Observe=* Max-Age=03ffff !1",
+		    "lamp> NON 2.05 7002 #$t Observe=02 Max-Age=03ffff !2",
+		    "a< CON 2.05 * #02 Observe=* Max-Age=03ffff !2");
 	assert_int_not_equal(strtoul(a->mid, NULL, 16), (non + 1) & 0xffff);
 	ENGINE_PLAY(e, "a> ACK 0.00 $ #", "lamp> NON 2.05 7003 #$t Observe=03 Max-Age=03ffff !3",
 		    "a< NON 2.05 * #02 Observe=* Max-Age=03ffff !3", "wait 24h",
-		    "lamp> NON 2.05 7004 #$t Observe=04 Max-Age=03ffff !4", "a< CON 2.05 * #02 Observe=* Max-Age=03ffff !4",
-		    "a> RST 0.00 $ #", "flush");
+		    "lamp> NON 2.05 7004 #$t Observe=04 Max-Age=03ffff !4",
+		    "a< CON 2.05 * #02 Observe=* Max-Age=03ffff !4", "a> RST 0.00 $ #", "flush");
 	engine_stop(e);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_refusals),          cmocka_unit_test(test_silent),
-		cmocka_unit_test(test_reply_rate),        cmocka_unit_test(test_same_bytes),
-		cmocka_unit_test(test_separate_repeated), cmocka_unit_test(test_held_last_word),
-		cmocka_unit_test(test_asks_within_replies), cmocka_unit_test(test_repeated_within_i3),
+		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_silent),
+		cmocka_unit_test(test_reply_rate),
+		cmocka_unit_test(test_same_bytes),
+		cmocka_unit_test(test_separate_repeated),
+		cmocka_unit_test(test_held_last_word),
+		cmocka_unit_test(test_asks_within_replies),
+		cmocka_unit_test(test_repeated_within_i3),
 		cmocka_unit_test(test_con_now_and_then),
 	};
 

@@ -172,6 +172,87 @@ static void test_refused_elsewhere(void **state)
 	guard_free(w.g);
 }
 
+/* A try by the way says nothing about the relation that lives there, even if it is one of today. */
+static void test_refused_on_probation(void **state)
+{
+	struct world w = begin();
+
+	(void)state;
+	earn(&w, 8);
+	w.in.probation = true;
+	settle(&w, OUTCOME_REFUSED);
+	w.in.proven = w.in.echo = true;
+	settle(&w, OUTCOME_REFUSED);
+	assert_int_equal(relation(&w)->standing, STANDING_TRUSTED);
+	assert_false(relation_doubted(relation(&w), START));
+	guard_free(w.g);
+}
+
+/* Just min-success is enough. */
+static void test_just_min_success(void **state)
+{
+	struct world w = begin();
+	struct relation *rel;
+
+	(void)state;
+	earn(&w, 8);
+	rel = relation(&w);
+	for (unsigned i = 0; i < 32; i++)
+		relation_book(rel, false);
+	for (unsigned i = 0; i < 24; i++) {
+		w.in.piv++;
+		settle(&w, OUTCOME_ACCEPTED);
+	}
+	assert_true(rel->history_len == 64 && relation_success(rel) == w.g->policy.min_success);
+	assert_int_equal(rel->standing, STANDING_TRUSTED);
+	guard_free(w.g);
+}
+
+static bool goes_first(struct world *w, const struct newcomers_entry *first, const struct newcomers_entry *other)
+{
+	struct newcomers_entry out;
+	bool evicted, is_first;
+
+	newcomers_push(w->g->newcomers, first, &out, &evicted);
+	newcomers_push(w->g->newcomers, other, &out, &evicted);
+	assert_true(newcomers_admit(w->g->newcomers, 0, 1, START, &out));
+	is_first = out.ref == first->ref;
+	assert_true(newcomers_remove(w->g->newcomers, is_first ? other->ref : first->ref));
+	return is_first;
+}
+
+/* Who waited in the queue and was accepted is as good as who never was admitted: one of two goes first by chance. */
+static void test_newcomer_refunded(void **state)
+{
+	(void)state;
+	for (unsigned queued = 0; queued < 2; queued++) {
+		struct world w = begin();
+		struct newcomers_entry own = { .client = w.in.client, .ref = 1, .cost = 1, .since = START },
+				       fresh = own;
+		unsigned first = 0;
+
+		w.in.queued = queued;
+		fresh.ref = 2;
+		for (unsigned i = 0; i < 32; i++) {
+			struct newcomers_entry out;
+			bool evicted;
+
+			newcomers_push(w.g->newcomers, &own, &out, &evicted);
+			assert_true(newcomers_admit(w.g->newcomers, 0, 1, START, &out));
+			w.in.piv++;
+			assert_true(settle(&w, OUTCOME_ACCEPTED));
+			fresh.client.ip[2] = (uint8_t)(128 + i); /* another /32 each time */
+			if (goes_first(&w, &own, &fresh)) {
+				first++;
+				w.in.piv++;
+				assert_true(settle(&w, OUTCOME_ACCEPTED));
+			}
+		}
+		assert_in_range(first, queued ? 8 : 0, queued ? 24 : 0);
+		guard_free(w.g);
+	}
+}
+
 /* Below min-success over 64 settled requests the standing falls by itself. */
 static void test_min_success(void **state)
 {
@@ -220,9 +301,15 @@ static void test_refunds(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_outcomes),    cmocka_unit_test(test_numbers),
-		cmocka_unit_test(test_moving),      cmocka_unit_test(test_refused_elsewhere),
-		cmocka_unit_test(test_min_success), cmocka_unit_test(test_refunds),
+		cmocka_unit_test(test_outcomes),
+		cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_moving),
+		cmocka_unit_test(test_refused_elsewhere),
+		cmocka_unit_test(test_min_success),
+		cmocka_unit_test(test_just_min_success),
+		cmocka_unit_test(test_refused_on_probation),
+		cmocka_unit_test(test_newcomer_refunded),
+		cmocka_unit_test(test_refunds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -404,11 +404,11 @@ static void test_strangers(void **state)
 		    "lamp> ACK 2.05 $ #$ !on", "a< ACK 2.05 0001 #01 !on", "a> CON 0.01 0002 #02 Uri-Path:lamp",
 		    "lamp< CON 0.01 * #*", "lamp> ACK 2.05 $ #$ !" LONG LONG LONG,
 		    "a< ACK 2.05 0002 #02 !" LONG LONG LONG, "a> CON 0.01 0003 #03 Uri-Path:lamp Uri-Path:m",
-		    "lamp< CON 0.01 * #* Uri-Path:m", "lamp> ACK 2.05 $ #$ !" LONG "0123456789012345678901234567890123456789012345",
-		    "flush", "x> CON 0.01 0001 #01 " T, "x< ACK 2.05 0001 #01 !on",
-		    "x> NON 0.01 0002 #02 " T, "x< NON 2.05 * #02 !on", "x> CON 0.01 0003 #03 Uri-Path:lamp",
-		    "x< CON 0.00 * #", "quiet", "x> NON 0.01 0004 #04 Uri-Path:lamp", "x< NON 4.01 * #04 Echo=*",
-		    "quiet",
+		    "lamp< CON 0.01 * #* Uri-Path:m",
+		    "lamp> ACK 2.05 $ #$ !" LONG "0123456789012345678901234567890123456789012345", "flush",
+		    "x> CON 0.01 0001 #01 " T, "x< ACK 2.05 0001 #01 !on", "x> NON 0.01 0002 #02 " T,
+		    "x< NON 2.05 * #02 !on", "x> CON 0.01 0003 #03 Uri-Path:lamp", "x< CON 0.00 * #", "quiet",
+		    "x> NON 0.01 0004 #04 Uri-Path:lamp", "x< NON 4.01 * #04 Echo=*", "quiet",
 		    /* three times what it sent, and never more than 136 bytes */
 		    "x> CON 0.01 0005 # Uri-Path:lamp Uri-Path:m", "x< CON 0.00 * #", "quiet",
 		    "x> CON 0.01 0006 #06 Uri-Path:lamp "
