@@ -121,16 +121,13 @@ static bool ping_serves(const struct guard *g, const struct bench *b)
 	       budget_wait(&b->server->budgets[BUDGET_REACHABLE], &b->server->cost, b->kind, b->now) <= GUARD_PATIENCE;
 }
 
-/* Expected wait in seconds, spread by a quarter so that clients do not return together. */
-static uint32_t retry_after(const struct guard *g, const struct bench *b)
+/* In seconds. */
+static uint64_t expected_wait(const struct guard *g, const struct bench *b)
 {
 	uint64_t places = 1 + newcomers_waiting(g->newcomers, b->rq->server);
 	uint64_t wait = budget_wait(&b->server->budgets[BUDGET_REACHABLE], &b->server->cost, b->kind, b->now);
-	uint64_t seconds = 1 + (wait == TSTAMP_NEVER ? TSTAMP_DAY : wait) / TSTAMP_S +
-			   (places - 1) * rate_duration(b->policy->unknown_rate, 1) / TSTAMP_S;
 
-	seconds += seconds * (b->endpoint & 0xff) / 1024;
-	return seconds < 3600 ? (uint32_t)seconds : 3600;
+	return 1 + wait / TSTAMP_S + (places - 1) * rate_duration(b->policy->unknown_rate, 1) / TSTAMP_S;
 }
 
 /*
@@ -138,9 +135,9 @@ static uint32_t retry_after(const struct guard *g, const struct bench *b)
  */
 static uint32_t retry_with_proof(const struct guard *g, const struct bench *b)
 {
-	uint32_t wait = retry_after(g, b), soon = 1 + (uint32_t)(b->endpoint % PROOF_WAIT);
+	uint64_t wait = expected_wait(g, b), soon = 1 + b->endpoint % PROOF_WAIT;
 
-	return wait < soon ? wait : soon;
+	return (uint32_t)(wait < soon ? wait : soon);
 }
 
 /* A refusal costs a reply; a prefix gets only so many, and well-known ports of other protocols get none (A24). */

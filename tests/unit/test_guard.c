@@ -380,6 +380,105 @@ static void test_queue_full(void **state)
 	guard_free(r.g);
 }
 
+/* One /64 has one place in the queue, one /48 four. */
+static void test_queue_prefixes(void **state)
+{
+	static const struct {
+		const char *address;
+		bool queued;
+	} rows[] = {
+		{ "[2001:db8:1:1::1]:5000", true },  { "[2001:db8:1:1::1]:5001", false },
+		{ "[2001:db8:1:1::2]:5000", false }, { "[2001:db8:1:2::1]:5000", true },
+		{ "[2001:db8:1:3::1]:5000", true },  { "[2001:db8:1:4::1]:5000", true },
+		{ "[2001:db8:1:5::1]:5000", false }, { "[2001:db8:2:1::1]:5000", true },
+		{ "[::ffff:192.0.2.1]:5000", true }, { "[::ffff:192.0.2.1]:5001", false },
+		{ "[::ffff:192.0.2.2]:5000", true },
+	};
+	struct policy p = careful();
+	struct rig r;
+	uint32_t evicted;
+
+	(void)state;
+	p.servers[0].unknown_budget = 0;
+	r = rig_start(&p);
+	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct addr a = address(rows[i].address);
+		struct guard_request rq = request(&a, -1, 0);
+		struct verdict v;
+
+		prove(&r, &a);
+		v = guard_check(r.g, &rq, r.now);
+		assert_int_equal(v.action, VERDICT_QUEUE);
+		if (guard_enqueue(r.g, &v, i, &evicted, r.now) != rows[i].queued)
+			fail_msg("%s", rows[i].address);
+	}
+	guard_free(r.g);
+}
+
+/* Who was admitted comes after who never was, for a day. */
+static void test_charged_for_a_day(void **state)
+{
+	(void)state;
+	for (unsigned later = 0; later < 2; later++) {
+		struct policy p = careful();
+		struct rig r = rig_start(&p);
+		struct newcomers_entry own = { .ref = 1, .cost = 1 }, other = { .ref = 2, .cost = 1 }, out;
+		unsigned first = 0;
+		bool evicted;
+
+		for (unsigned i = 0; i < 24; i++) {
+			own.client = address("[2001:db8::1]:5000");
+			other.client = address("[2001:dc8::1]:5000");
+			own.client.ip[1] = other.client.ip[1] = (uint8_t)i;
+			own.since = other.since = r.now;
+			newcomers_push(r.g->newcomers, &own, &out, &evicted);
+			assert_true(newcomers_admit(r.g->newcomers, 0, 1, r.now, &out));
+			r.now += TSTAMP_DAY - TSTAMP_S + later * 2 * TSTAMP_S;
+			newcomers_push(r.g->newcomers, &own, &out, &evicted);
+			newcomers_push(r.g->newcomers, &other, &out, &evicted);
+			assert_true(newcomers_admit(r.g->newcomers, 0, 1, r.now, &out));
+			first += out.ref == own.ref;
+			newcomers_remove(r.g->newcomers, 3 - out.ref);
+		}
+		assert_in_range(first, later ? 6 : 0, later ? 18 : 0);
+		guard_free(r.g);
+	}
+}
+
+/* What the guard asks for its clients' sake costs what theirs would, and leaves half of a day to newcomers. */
+static void test_spend(void **state)
+{
+	static const struct {
+		enum policy_mode mode;
+		enum policy_plain plain;
+		enum lane lane;
+		unsigned granted; /* of 300; 100 a day are a budget */
+	} rows[] = {
+		{ MODE_EXEMPTIONS, PLAIN_THROTTLE, LANE_AUTHENTICATED, 300 },
+		{ MODE_EXEMPTIONS, PLAIN_THROTTLE, LANE_MOVED, 300 },
+		{ MODE_EXEMPTIONS, PLAIN_THROTTLE, LANE_REACHABLE, 50 },
+		{ MODE_EXEMPTIONS, PLAIN_THROTTLE, LANE_UNKNOWN, 50 },
+		{ MODE_EXEMPTIONS, PLAIN_ALLOW, LANE_UNKNOWN, 300 },
+		{ MODE_OPEN, PLAIN_THROTTLE, LANE_UNKNOWN, 300 },
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct policy p = careful();
+		unsigned granted = 0;
+		struct rig r;
+
+		p.servers[0].mode = rows[i].mode;
+		p.servers[0].plain = rows[i].plain;
+		p.servers[0].unknown_budget = 100;
+		r = rig_start(&p);
+		for (unsigned n = 0; n < 300; n++, r.now += 2 * TSTAMP_MIN)
+			granted += guard_spend(r.g, 0, rows[i].lane, r.now);
+		assert_int_equal(granted, rows[i].granted);
+		guard_free(r.g);
+	}
+}
+
 /* A key exchange that waits goes when the one under way is over, and not before. */
 static void test_waiting_handshake(void **state)
 {
@@ -716,6 +815,9 @@ int main(void)
 		cmocka_unit_test(test_forget),
 		cmocka_unit_test(test_retune),
 		cmocka_unit_test(test_queue_full),
+		cmocka_unit_test(test_charged_for_a_day),
+		cmocka_unit_test(test_queue_prefixes),
+		cmocka_unit_test(test_spend),
 		cmocka_unit_test(test_waiting_handshake),
 		cmocka_unit_test(test_newcomers),
 		cmocka_unit_test(test_forgeries_move_nothing),

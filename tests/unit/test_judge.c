@@ -693,6 +693,46 @@ static void test_prefix_rate(void **state)
 	}
 }
 
+/* Hosts at will make no more of a /48 than eight of them, nor of a /32 than sixty-four. */
+static void test_prefix_levels(void **state)
+{
+	static const struct {
+		const char *from;
+		unsigned byte, hosts, most;
+	} rows[] = {
+		{ "[2001:db8:1::1]:40001", 6, 8192, 64 },
+		{ "[2001:db8:1::1]:40001", 4, 8192, 512 },
+		{ "[::ffff:192.0.2.1]:40001", 14, 256, 64 },
+		{ "[::ffff:192.0.2.1]:40001", 14, 8192, 512 },
+	};
+	struct policy p = usual();
+
+	(void)state;
+	p.servers[0].unknown_rate = (struct rate){ 100000, TSTAMP_S };
+	p.servers[0].unknown_budget = 1000000;
+	p.table_size = 65536;
+	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct guard_request rq = facts(STRANGER, -1, 0);
+		unsigned forwarded = 0;
+		struct guard *g;
+		tstamp now;
+
+		assert_true(addr_parse(&rq.client, rows[i].from, 0));
+		g = cast(&p, &now);
+		for (unsigned n = 0; n < rows[i].hosts; n++) {
+			struct verdict v;
+
+			rq.client.ip[rows[i].byte] = (uint8_t)(n >> 8);
+			rq.client.ip[rows[i].byte + 1] = (uint8_t)n;
+			v = guard_check(g, &rq, now);
+			forwarded += v.action == VERDICT_FORWARD;
+			guard_report(g, v.ticket, OUTCOME_NEUTRAL, now);
+		}
+		assert_int_equal(forwarded, rows[i].most);
+		guard_free(g);
+	}
+}
+
 /* Of a prefix's replies half are for those who do nothing odd. */
 static void test_odd_gets_half(void **state)
 {
@@ -772,6 +812,7 @@ int main(void)
 		cmocka_unit_test(test_prefix_rate),
 		cmocka_unit_test(test_odd_gets_half),
 		cmocka_unit_test(test_replayable),
+		cmocka_unit_test(test_prefix_levels),
 		cmocka_unit_test(test_neighbours),
 	};
 
