@@ -435,6 +435,24 @@ static void test_full_lane_of_devices(void **state)
 	linksched_free(q);
 }
 
+/* Two of one device and one of another: a second one of the other would only turn that round. */
+static void test_full_lane_turned_round(void **state)
+{
+	struct linksched_config cfg = usual;
+	struct dgram *dropped = NULL;
+	struct linksched *q;
+
+	(void)state;
+	cfg.queue_length = 3;
+	q = linksched_create(&cfg);
+	push(q, dress(0, LANE_UNKNOWN, 7, 52));
+	push(q, dress(1, LANE_UNKNOWN, 8, 52));
+	push(q, for_device(1, dress(2, LANE_UNKNOWN, 9, 52)));
+	assert_false(linksched_push(q, for_device(1, dress(3, LANE_UNKNOWN, 9, 52)), &dropped));
+	assert_null(dropped);
+	linksched_free(q);
+}
+
 /* What a datagram weighs when it leaves. */
 static void test_frames(void **state)
 {
@@ -799,6 +817,7 @@ int main(void)
 		TEST(test_rounds_wrap),
 		TEST(test_full_lane),
 		TEST(test_full_lane_of_devices),
+		TEST(test_full_lane_turned_round),
 		TEST(test_frames),
 		TEST(test_remove),
 		TEST(test_withdraw),

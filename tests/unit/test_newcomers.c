@@ -343,6 +343,33 @@ static void test_evicts_at_random(void **state)
 		assert_in_range(evictions[i], 140, 260);
 }
 
+/* Of regions with as many waiting any makes room, wherever it stands in the table and whatever stands before it. */
+static void test_crowds_alike(void **state)
+{
+	struct newcomers_config cfg = usual;
+	unsigned evictions[4] = { 0 };
+
+	(void)state;
+	cfg.capacity = 16;
+	cfg.charges = 16;
+	for (uint64_t seed = 0; seed < 1200; seed++) {
+		struct newcomers *n = newcomers_create(&cfg, &key, seed * 77777);
+		struct newcomers_entry e = { .client = v6(99, 1, 1, 1), .ref = 99 }, evicted;
+		bool has_evicted;
+
+		for (uint32_t i = 0; i < 8; i++)
+			push(n, v6(1 + i / 2, i, i, 1), i, i);
+		for (uint32_t i = 8; i < 16; i++)
+			push(n, v6(i, 1, 1, 1), i, i);
+		newcomers_push(n, &e, &evicted, &has_evicted);
+		assert_true(has_evicted && evicted.ref < 8);
+		evictions[evicted.ref / 2]++;
+		newcomers_free(n);
+	}
+	for (unsigned i = 0; i < 4; i++)
+		assert_in_range(evictions[i], 225, 375);
+}
+
 static void test_overflow(void **state)
 {
 	struct newcomers_config cfg = usual;
@@ -797,7 +824,7 @@ int main(void)
 		cmocka_unit_test(test_refund_frees_all_levels),
 		cmocka_unit_test(test_refund_of_another_endpoint),
 		cmocka_unit_test(test_overflow),
-		cmocka_unit_test(test_evicts_at_random),
+		cmocka_unit_test(test_evicts_at_random), cmocka_unit_test(test_crowds_alike),
 		cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_against_model),
 		cmocka_unit_test(test_newcomers_from_untouched_regions),

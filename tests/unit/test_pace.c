@@ -84,7 +84,7 @@ STORY(test_heard,
 STORY(test_heard_meanwhile,
 	{ 0, SENT, T, 1, 60 }, { 3, HEARD, 0, 0, false }, { 5, UNANSWERED, T, 1, 5 }, { 5, MAY, T, 1, 0 },
 	{ 8, UNANSWERED, T, 1, 5 }, { 8, MAY, T, 1, 52 }, { 9, HEARD, 0, 0, true }, { 90, GIVEN_UP, T, 1, 90 },
-	{ 90, SILENT, T, 1, false }, { 90, MAY_AGAIN, T, 1, 0 })
+	{ 90, SILENT, T, 1, false }, { 90, MAY_AGAIN, T, 1, 0 }, { 190, UNANSWERED, T, 1, 5 }, { 190, SILENT, T, 1, false })
 
 /* Given up: everything waits for its pay, repeats, too. */
 STORY(test_silent,

@@ -409,6 +409,25 @@ static void test_flood_from_everywhere(void **state)
 	ratelimit_free(r);
 }
 
+/* Half of all cells full in one row would refuse half of the quiet ones: a quiet one is refused only if both of its cells are. */
+static void test_crowded_spares(void **state)
+{
+	struct ratelimit_config cfg = usual;
+	struct ratelimit *r;
+	unsigned refused = 0;
+
+	(void)state;
+	cfg.cells = 128;
+	cfg.n_levels = 1;
+	r = ratelimit_create(&cfg, &key);
+	for (unsigned i = 0; i < 16; i++)
+		drain(r, v6(i, 1), TSTAMP_HOUR);
+	for (unsigned i = 0; i < 2000; i++)
+		refused += ratelimit_load(r, (struct addr[]){ v6(1000 + i, 1) }, TSTAMP_HOUR) == 1000;
+	assert_in_range(refused, 1, 2000 * 2 / 16);
+	ratelimit_free(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -422,7 +441,7 @@ int main(void)
 		cmocka_unit_test(test_retune),
 		cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_against_model),
-		cmocka_unit_test(test_crowded_never_gives_more),
+		cmocka_unit_test(test_crowded_never_gives_more), cmocka_unit_test(test_crowded_spares),
 		cmocka_unit_test(test_flood_from_one_prefix),
 		cmocka_unit_test(test_flood_from_everywhere),
 	};

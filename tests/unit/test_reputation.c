@@ -98,11 +98,23 @@ static void test_eviction(void **state)
 	reputation_free(r);
 }
 
+/* To the second. */
+static void test_lifetime(void **state)
+{
+	struct reputation *r = reputation_create(8);
+
+	(void)state;
+	reputation_admit(r, 1, TSTAMP_HOUR);
+	assert_non_null(reputation_find(r, 1, LIFETIME, TSTAMP_HOUR + LIFETIME));
+	assert_null(reputation_find(r, 1, LIFETIME, TSTAMP_HOUR + LIFETIME + TSTAMP_S));
+	reputation_free(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_against_copy),
-		cmocka_unit_test(test_eviction),
+		cmocka_unit_test(test_eviction), cmocka_unit_test(test_lifetime),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
