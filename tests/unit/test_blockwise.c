@@ -89,7 +89,11 @@ static void test_negotiated(void **state)
 		    /* 4.08 in the middle: the whole of it is over */
 		    "a> CON 0.03 0004 #04 Uri-Path:lamp !" ONE "01234567", "lamp< CON 0.03 * #* Block1=0a *s *r *p",
 		    "lamp> ACK 2.31 $ #$ Block1=0a", "lamp< CON 0.03 * #* Block2=02 Block1=12 *r *p",
-		    "lamp> ACK 4.08 $ #$ Block1=12", "a< ACK 4.08 0004 #04", "quiet");
+		    "lamp> ACK 4.08 $ #$ Block1=12", "a< ACK 4.08 0004 #04", "quiet",
+		    /* nor is 4.13 a wish any more */
+		    "a> CON 0.03 0005 #05 Uri-Path:lamp !" ONE "01234567", "lamp< CON 0.03 * #* Block1=0a *s *r *p",
+		    "lamp> ACK 2.31 $ #$ Block1=0a", "lamp< CON 0.03 * #* Block2=02 Block1=12 *r *p",
+		    "lamp> ACK 4.13 $ #$ Block1=11", "a< ACK 4.13 0005 #05", "quiet");
 	engine_stop(e);
 }
 
@@ -165,6 +169,26 @@ static void test_tags(void **state)
 		    "b< ACK 2.31 0006 #06 Block1=0a");
 	e->n_out = 0;
 	engine_stop(e);
+}
+
+/* Who comes under another layer of ours is another client, from the same address, too. */
+static void test_tags_of_layers(void **state)
+{
+	struct bottle b = bottle_of(narrow(engine_roomy()));
+	struct bottle_talk t = { .piv = 0 }, u = { .piv = 0 };
+	char first[40], second[40];
+
+	(void)state;
+	bottle_context(&b, "one", 7, PROXY_NO_SERVER);
+	bottle_context(&b, "two", 7, PROXY_NO_SERVER);
+	bottle_start(&b);
+	bottle_ask(&b, &t, "a", "0", "CON 0.03 0001 #20 Uri-Path:lamp Block1=0a !" ONE);
+	tag_of(b.e, "2.31 Block1=0a", first);
+	bottle_ask(&b, &u, "a", "1", "CON 0.03 0002 #20 Uri-Path:lamp Block1=0a !" ONE);
+	tag_of(b.e, "2.31 Block1=0a", second);
+	assert_string_not_equal(first, second);
+	b.e->n_out = 0;
+	bottle_stop(&b);
 }
 
 /* --- responses ------------------------------------------------------------------------------------------------------ */
@@ -298,6 +322,19 @@ static void test_fallback_plain(void **state)
 		    "lamp< CON 0.03 *m #*t !" ONE "x", "lamp> ACK 4.02 $ #$", "a< ACK 4.02 0001 #01", "quiet",
 		    "a> CON 0.01 0002 #01 Uri-Path:lamp", "lamp< CON 0.01 * #*", "lamp> ACK 2.05 $ #$ !" ONE TWO,
 		    "a< ACK 2.05 0002 #01 !" ONE TWO, "quiet");
+	engine_stop(e);
+	/* it does not like the client's own block either: it is not asked again and again */
+	e = start();
+	ENGINE_PLAY(e, "prove a", "a> CON 0.05 0001 #01 Uri-Path:lamp Block2= !" ONE "x",
+		    "lamp< CON 0.05 * #* Block1=0a *s *r *p", "lamp> ACK 4.02 $ #$",
+		    "lamp< CON 0.05 * #* Block2= !" ONE "x", "lamp> ACK 4.02 $ #$", "a< ACK 4.02 0001 #01", "quiet");
+	engine_stop(e);
+	/* nor is 4.01 to a later piece a word about blocks */
+	e = start();
+	ENGINE_PLAY(e, "prove a", "a> CON 0.02 0001 #01 OSCORE=090105 Uri-Path:lamp !=" HEX HEX HEX HEX HEX,
+		    "lamp< CON 0.02 * #* OSCORE=090105 Block1=0a Size1=50 *r *p", "lamp> ACK 2.31 $ #$ Block1=0a",
+		    "lamp< CON 0.02 * #* OSCORE=090105 Block2=02 Block1=12 *r *p", "lamp> ACK 4.01 $ #$",
+		    "a< ACK 4.01 0001 #01", "quiet");
 	engine_stop(e);
 }
 
@@ -1064,6 +1101,7 @@ int main(void)
 		cmocka_unit_test(test_negotiated),
 		cmocka_unit_test(test_client_blocks),
 		cmocka_unit_test(test_tags),
+		cmocka_unit_test(test_tags_of_layers),
 		cmocka_unit_test(test_get),
 		cmocka_unit_test(test_stranger),
 		cmocka_unit_test(test_broken),

@@ -165,6 +165,31 @@ static void test_plain(void **state)
 	}
 }
 
+/* How long the true answer is waited for does not depend on how many false ones come. */
+static void test_plain_again(void **state)
+{
+	(void)state;
+	for (unsigned con = 0; con < 2; con++) {
+		struct bottle b = chain(engine_roomy());
+		struct bottle_talk t = { .piv = 0 }, up = { .piv = 0 };
+
+		bottle_start(&b);
+		bottle_ask(&b, &t, "a", "0",
+			   con ? "CON 0.01 0001 #20 Uri-Path:lamp" : "NON 0.01 0001 #20 Uri-Path:lamp");
+		bottle_get(&b, &up, "lamp", NEXT, con ? "CON 0.01 * #*" : "NON 0.01 * #*");
+		for (unsigned i = 0; i < 5; i++) {
+			engine_line(b.e, "lamp> NON 2.05 70%02x #%s !on", i, up.token);
+			engine_wait(b.e, i < 4 ? 2 * TSTAMP_S : 2 * TSTAMP_S - 1);
+		}
+		assert_int_equal(b.e->proxy->faults[FAULT_UNPROTECTED], 5);
+		assert_int_equal(b.e->proxy->answered[0][2], 0);
+		engine_wait(b.e, 1);
+		assert_int_equal(b.e->proxy->answered[0][2], 1);
+		b.e->n_out = 0;
+		bottle_stop(&b);
+	}
+}
+
 /* Forged, damaged, cut short: as if they had never come. The true one is still taken. */
 static void test_forged(void **state)
 {
@@ -459,12 +484,12 @@ static void test_link(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_added),         cmocka_unit_test(test_echo),
-		cmocka_unit_test(test_plain),         cmocka_unit_test(test_forged),
-		cmocka_unit_test(test_notifications), cmocka_unit_test(test_retransmitted),
-		cmocka_unit_test(test_order),         cmocka_unit_test(test_cannot),
-		cmocka_unit_test(test_stops),         cmocka_unit_test(test_unknown_options),
-		cmocka_unit_test(test_link),
+		cmocka_unit_test(test_added),           cmocka_unit_test(test_echo),
+		cmocka_unit_test(test_plain),           cmocka_unit_test(test_plain_again),
+		cmocka_unit_test(test_forged),          cmocka_unit_test(test_notifications),
+		cmocka_unit_test(test_retransmitted),   cmocka_unit_test(test_order),
+		cmocka_unit_test(test_cannot),          cmocka_unit_test(test_stops),
+		cmocka_unit_test(test_unknown_options), cmocka_unit_test(test_link),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -379,6 +379,7 @@ static void test_inside(void **state)
 		assert_int_equal(take(&p, bytes_of(wire, 9 + n + 8), &room, &out, &rq), OSCORE_INVALID);
 		assert_int_equal(p.server.counters.failed,
 				 0); /* they are authentic, but for the empty one, which is no ciphertext */
+		assert_int_equal(p.server.counters.opened, i);
 	}
 	close_pair(&p);
 }

@@ -149,6 +149,23 @@ static void test_wanted(void **state)
 	assert_int_equal(oscore_context_wanted(&c, 64), 0);
 }
 
+/* The last number there is: whatever the disk says, the next one would be the first again. */
+static void test_last_number(void **state)
+{
+	const struct oscore_setup setup = plain_setup();
+	struct oscore_state late = state_of(OSCORE_PIV_MAX, true, 32);
+	struct oscore_context c = { .next = 0 };
+	uint64_t number;
+
+	(void)state;
+	assert_true(oscore_context_init(&c, &setup, secret(), &late, &counting));
+	oscore_context_allow(&c, OSCORE_PIV_MAX + 100);
+	assert_true(oscore_context_number(&c, &number) && number == OSCORE_PIV_MAX);
+	assert_false(oscore_context_number(&c, &number));
+	assert_int_equal(c.counters.exhausted, 1);
+	oscore_context_wipe(&c);
+}
+
 /* Whatever happens between writes and crashes, no number is used twice. */
 static void test_numbers(void **state)
 {
@@ -313,9 +330,9 @@ static void test_nonce(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sound),   cmocka_unit_test(test_print),  cmocka_unit_test(test_wanted),
-		cmocka_unit_test(test_numbers), cmocka_unit_test(test_states), cmocka_unit_test(test_window_sizes),
-		cmocka_unit_test(test_nonce),
+		cmocka_unit_test(test_sound),        cmocka_unit_test(test_print),   cmocka_unit_test(test_wanted),
+		cmocka_unit_test(test_last_number),  cmocka_unit_test(test_numbers), cmocka_unit_test(test_states),
+		cmocka_unit_test(test_window_sizes), cmocka_unit_test(test_nonce),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

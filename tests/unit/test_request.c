@@ -492,6 +492,66 @@ static void test_echo(void **state)
 	engine_stop(e);
 }
 
+/* Nor does the device see one of ours that is too old to be of use. */
+static void test_stale_echo(void **state)
+{
+	struct proxy_config c = engine_roomy();
+	struct engine *e = engine_start(&c);
+	const struct path *a = &engine_peer(e, "a")->path;
+	uint8_t echo[ECHO_LEN];
+	char hex[80];
+
+	(void)state;
+	guard_echo(e->proxy->guard, &a->remote, &a->local, e->now, echo);
+	msgtext_hex(bytes_of(echo, sizeof echo), hex);
+	engine_line(e, "a> CON 0.01 0001 #01 " GET " Echo=%s", hex);
+	ENGINE_PLAY(e, "lamp< CON 0.01 * #* Uri-Path:t", "lamp> ACK 2.05 $ #$", "a< ACK 2.05 0001 #01", "wait 2min");
+	engine_line(e, "a> CON 0.01 0002 #02 " GET " Echo=%s", hex);
+	ENGINE_PLAY(e, "lamp< CON 0.01 * #* Uri-Path:t", "lamp> ACK 2.05 $ #$", "a< ACK 2.05 0002 #02");
+	engine_stop(e);
+}
+
+/* The queue of newcomers is full: who makes room hears of it. Who waits in vain leaves it. */
+static void test_full_queue(void **state)
+{
+	struct proxy_config c = engine_careful();
+	struct engine *e;
+	unsigned told = 0;
+
+	(void)state;
+	c.exchanges = 1200;
+	c.policy.relations = 4096;
+	c.policy.servers[0].unknown_budget = 0;
+	e = engine_start(&c);
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned i = 0; i <= 1024; i++) {
+			struct path who = engine_path("[2001:db8::1]:40000");
+			uint8_t buf[64];
+			uint16_t mid;
+
+			who.remote.ip[2] = (uint8_t)(i >> 8); /* a /32 each */
+			who.remote.ip[3] = (uint8_t)i;
+			mid = guard_ping(e->proxy->guard, &who.remote, &who.local, e->now);
+			engine_receive(e, &who,
+				       round < 2
+					       ? bytes_of((uint8_t[]){ 0x70, 0, (uint8_t)(mid >> 8), (uint8_t)mid }, 4)
+					       : msgtext_write("NON 0.01 0001 #01 " GET, buf, sizeof buf));
+		}
+		if (round < 2) {
+			engine_wait(e, 800 * TSTAMP_MS);
+			e->n_out = 0;
+		}
+	}
+	for (unsigned i = 0; i < e->n_out; i++)
+		told += e->out[i].buf[1] == MSG_UNAVAILABLE;
+	assert_int_equal(told, 1);
+	assert_int_equal(newcomers_waiting(e->proxy->guard->newcomers, 0), 1024);
+	engine_wait(e, PROXY_PATIENCE);
+	assert_true(newcomers_idle(e->proxy->guard->newcomers));
+	e->n_out = 0;
+	engine_stop(e);
+}
+
 /* tests/vectors echo_flow: our values have another layout, the flow is the same. */
 static void test_echo_flow(void **state)
 {
@@ -781,6 +841,8 @@ int main(void)
 		cmocka_unit_test(test_handshake_begins),
 		cmocka_unit_test(test_non_lifetime),
 		cmocka_unit_test(test_shared_is_told),
+		cmocka_unit_test(test_full_queue),
+		cmocka_unit_test(test_stale_echo),
 		cmocka_unit_test(test_dry_run),
 	};
 

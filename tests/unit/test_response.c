@@ -11,7 +11,9 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#define GET "Uri-Path:lamp Uri-Path:temperature"
+#define GET   "Uri-Path:lamp Uri-Path:temperature"
+#define SOME  "0123456789012345678901234567890123456789"
+#define LARGE SOME SOME SOME SOME SOME
 
 /* A proxy whose listener leads to lamp by default, so that the RFC's datagrams can be used as they
  * are. */
@@ -619,6 +621,56 @@ static void test_device_repeats(void **state)
 		    "d> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 * #*t Uri-Path:temperature",
 		    "lamp> CON 2.05 0001 #$t !2", "lamp< ACK 0.00 0001 #", "d< ACK 2.05 0001 #01 !2", "quiet");
 	engine_stop(e);
+	/* what it acknowledged it may acknowledge or reset again: that is over, and news come on */
+	e = engine_start(&c);
+	ENGINE_PLAY(e, "prove a", "a> CON 0.01 0001 #01 " REGISTER,
+		    "lamp< CON 0.01 *m #*t Observe= Uri-Path:temperature", "lamp> ACK 0.00 $m #",
+		    "lamp> NON 2.05 7001 #$t Observe=01 Max-Age=ffff !1",
+		    "a< ACK 2.05 0001 #01 Observe=* Max-Age=ffff !1", "lamp> ACK 0.00 $m #", "lamp> RST 0.00 $m #",
+		    "wait 100s", "quiet", "prove a", "lamp> NON 2.05 7002 #$t Observe=02 Max-Age=ffff !2",
+		    "a< NON 2.05 * #01 Observe=* Max-Age=ffff !2", "quiet");
+	engine_stop(e);
+}
+
+/* Who holds a key asked for it: one answer goes there, however large, and a ping if his prefix has replies left. */
+static void test_accepted_is_told(void **state)
+{
+	struct proxy_config c = engine_roomy();
+	struct engine *e;
+
+	(void)state;
+	c.policy.reply_rate = (struct rate){ 1, TSTAMP_HOUR };
+	c.policy.reply_slip = 0;
+	e = engine_start(&c);
+	engine_client(e, "next", "[2001:db8:1::77]:40001"); /* of a's /64 */
+	ENGINE_PLAY(e, "a> CON 0.05 0001 #01 Observe= OSCORE=090105 Uri-Path:lamp !=00",
+		    "lamp< CON 0.05 * #* Observe= OSCORE=090105 !=00", "lamp> ACK 2.05 $ #$ Observe=01 OSCORE= !" LARGE,
+		    "a< ACK 2.05 0001 #01 Observe=01 OSCORE= !" LARGE, "a< CON 0.00 * #", "quiet",
+		    "next> CON 0.05 0001 #01 Observe= OSCORE=090106 Uri-Path:lamp !=00",
+		    "lamp< CON 0.05 * #* Observe= OSCORE=090106 !=00", "lamp> ACK 2.05 $ #$ Observe=01 OSCORE= !" LARGE,
+		    "next< ACK 2.05 0001 #01 Observe=01 OSCORE= !" LARGE, "quiet");
+	engine_stop(e);
+}
+
+/* A notification that nobody may be sent is not kept for as long as an observation; an error is the last word, Observe or not. */
+static void test_opaque_ends(void **state)
+{
+	struct proxy_config c = engine_roomy();
+	struct engine *e = engine_start(&c);
+
+	(void)state;
+	ENGINE_PLAY(e, "x> CON 0.05 0001 #01 Observe= OSCORE=090105 Uri-Path:lamp !=00",
+		    "lamp< CON 0.05 * #*t Observe= OSCORE=090105 !=00", "lamp> ACK 2.05 $ #$t Observe=01 OSCORE= !=00",
+		    "x< ACK 2.05 0001 #01 Observe=01 OSCORE= !=00", "flush",
+		    "lamp> NON 2.05 7001 #$t Observe=02 OSCORE=0101 !" LARGE, "flush", "wait 100s", "flush");
+	assert_int_equal(e->proxy->exchanges.count, 0);
+	ENGINE_PLAY(e, "prove a", "a> CON 0.05 0001 #01 Observe= OSCORE=090107 Uri-Path:lamp !=00",
+		    "lamp< CON 0.05 * #*t Observe= OSCORE=090107 !=00", "lamp> ACK 2.05 $ #$t Observe=01 OSCORE= !=00",
+		    "a< ACK 2.05 0001 #01 Observe=01 OSCORE= !=00", "lamp> NON 4.01 7002 #$t Observe=02",
+		    "a< NON 4.01 * #01 *o", "lamp> NON 2.05 7003 #$t Observe=03 OSCORE=0102 !=00",
+		    "lamp< RST 0.00 7003 #", "quiet");
+	assert_int_equal(e->proxy->exchanges.count, 0);
+	engine_stop(e);
 }
 
 /* Registrations from forged addresses leave places to clients that proved theirs. */
@@ -675,6 +727,8 @@ int main(void)
 		cmocka_unit_test(test_vanished),
 		cmocka_unit_test(test_news_meanwhile),
 		cmocka_unit_test(test_device_repeats),
+		cmocka_unit_test(test_opaque_ends),
+		cmocka_unit_test(test_accepted_is_told),
 		cmocka_unit_test(test_unproven_home),
 		cmocka_unit_test(test_forged_observers),
 		cmocka_unit_test(test_piggybacked_figures),

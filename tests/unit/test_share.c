@@ -6,6 +6,7 @@
 #include "bottle.h"
 #include "msgtext.h"
 #include "coap/option.h"
+#include "guard/state.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -322,6 +323,7 @@ static void test_location(void **state)
 		{ "2.01 $ #$ Location-Path:t Location-Path:new", true },
 		{ "2.04 $ #$ Location-Path:t Location-Path:new", true },
 		{ "2.01 $ #$ Location-Path:t", false },
+		{ "2.01 $ #$ Location-Query:q", false },
 		{ "2.01 $ #$ Location-Path:t Location-Path:new Location-Query:q", false },
 		{ "4.04 $ #$ Location-Path:t Location-Path:new", false },
 	};
@@ -339,6 +341,17 @@ static void test_location(void **state)
 		engine_line(e, "b> CON 0.01 0003 #03 Uri-Path:lamp Uri-Path:t Uri-Path:new");
 		engine_line(e, rows[i].old ? "lamp< CON 0.01 * #* Uri-Path:t Uri-Path:new" : "b< ACK 4.04 0003 #03");
 		engine_line(e, "quiet");
+		engine_stop(e);
+	}
+	{ /* a query alone is a location, too */
+		struct engine *e = start();
+
+		ENGINE_PLAY(e, "prove a", "a> CON 0.01 0001 #01 Uri-Path:lamp Uri-Query:q",
+			    "lamp< CON 0.01 * #* Uri-Query:q", "lamp> ACK 4.04 $ #$", "a< ACK 4.04 0001 #01",
+			    "a> CON 0.02 0002 #02 Uri-Path:lamp !y", "lamp< CON 0.02 * #* !y",
+			    "lamp> ACK 2.01 $ #$ Location-Query:q", "flush",
+			    "a> CON 0.01 0003 #03 Uri-Path:lamp Uri-Query:q", "lamp< CON 0.01 * #* Uri-Query:q");
+		e->n_out = 0;
 		engine_stop(e);
 	}
 }
@@ -359,7 +372,11 @@ static void test_blocks(void **state)
 		    "b< ACK 2.05 0004 #01 ETag=aa !0123456789abcdefghijklmnopqrstuvwxyz", "quiet",
 		    /* behind its end: the device may say what it thinks of that */
 		    "b> CON 0.01 0005 #01 " T " Block2=30", "lamp< CON 0.01 * #* Uri-Path:t Block2=30",
-		    "lamp> ACK 4.00 $ #$", "b< ACK 4.00 0005 #01",
+		    "lamp> ACK 4.00 $ #$", "b< ACK 4.00 0005 #01", "a> CON 0.01 0008 #01 Uri-Path:lamp Uri-Path:two",
+		    "lamp< CON 0.01 * #* Uri-Path:two", "lamp> ACK 2.05 $ #$ ETag=cc !0123456789abcdefghijklmnopqrstuv",
+		    "a< ACK 2.05 0008 #01 ETag=cc !0123456789abcdefghijklmnopqrstuv",
+		    "b> CON 0.01 0008 #01 Uri-Path:lamp Uri-Path:two Block2=20",
+		    "lamp< CON 0.01 * #* Uri-Path:two Block2=20", "lamp> ACK 4.00 $ #$", "b< ACK 4.00 0008 #01",
 		    /* the device cuts it: put together, for who wants blocks, too */
 		    "a> CON 0.01 0006 #01 Uri-Path:lamp Block2=", "lamp< CON 0.01 * #*",
 		    "lamp> ACK 2.05 $ #$ ETag=bb Block2=08 !0123456789abcdef", "quiet a",
@@ -749,6 +766,59 @@ static void test_opaque_observers(void **state)
 	engine_stop(e);
 }
 
+/* Who observes does not follow one who only asks; who leaves the newcomers' queue leaves no place taken in it. */
+static void test_observer_asks(void **state)
+{
+	struct engine *e = start();
+	struct proxy_config c = engine_careful();
+
+	(void)state;
+	ENGINE_PLAY(e, "prove a", "prove b", "a> CON 0.01 0001 #01 " T, "lamp< CON 0.01 *m #*t Uri-Path:t",
+		    "b> CON 0.01 0001 #02 Observe= " T, "lamp< CON 0.01 *n #*u Observe= Uri-Path:t",
+		    "lamp> ACK 2.05 $m #$t !1", "a< ACK 2.05 0001 #01 !1", "lamp> ACK 2.05 $n #$u Observe=01 !2",
+		    "b< ACK 2.05 0001 #02 Observe=* !2", "quiet");
+	engine_stop(e);
+	c.policy.servers[0].unknown_budget = 0;
+	e = engine_start(&c);
+	ENGINE_PLAY(e, "prove a", "a> NON 0.01 0001 #01 Observe= " T, "quiet");
+	assert_int_equal(newcomers_waiting(e->proxy->guard->newcomers, 0), 1);
+	ENGINE_PLAY(e, "a> NON 0.01 0002 #01 Observe=01 " T, "quiet"); /* of a /64 only one waits: now it is this one */
+	assert_int_equal(newcomers_waiting(e->proxy->guard->newcomers, 0), 1);
+	assert_int_equal(e->proxy->exchanges.count, 1);
+	e->n_out = 0;
+	engine_stop(e);
+}
+
+/* Renewing what newcomers observe costs what their asking would: half of a day's budget, and no more. */
+static void test_renewals_cost(void **state)
+{
+	struct proxy_config c = engine_roomy();
+	struct engine *e;
+	unsigned asked = 0;
+
+	(void)state;
+	c.policy.servers[0].unknown_budget = 20;
+	e = engine_start(&c);
+	ENGINE_PLAY(e, "prove a", "a> NON 0.01 0001 #01 Observe= " T, "lamp< NON 0.01 * #*t Observe= Uri-Path:t",
+		    "lamp> NON 2.05 7000 #$t Observe=01 Max-Age=05 !1", "flush");
+	for (unsigned i = 0; i < 200; i++) {
+		const struct engine_sent *s;
+
+		engine_wait(e, TSTAMP_S);
+		if (!engine_take(e, "lamp"))
+			continue;
+		asked++;
+		engine_line(e, "lamp> NON 2.05 %04x #$t Observe=%02x Max-Age=05 !1", 0x7000 + asked, asked + 1);
+		while ((s = engine_take(e, "a")))
+			if ((s->buf[0] >> 4 & 3) == MSG_CON) /* it is there */
+				engine_line(e, "a> ACK 0.00 %02x%02x #", s->buf[2], s->buf[3]);
+	}
+	assert_in_range(asked, 9, 10);
+	assert_int_equal(e->proxy->exchanges.observing[0], 1);
+	e->n_out = 0;
+	engine_stop(e);
+}
+
 /* So many of one client; the seventeenth is answered, but not observed. */
 static void test_each(void **state)
 {
@@ -938,6 +1008,8 @@ int main(void)
 		cmocka_unit_test(test_crowd),
 		cmocka_unit_test(test_opaque_observers),
 		cmocka_unit_test(test_each),
+		cmocka_unit_test(test_renewals_cost),
+		cmocka_unit_test(test_observer_asks),
 		cmocka_unit_test(test_early),
 		cmocka_unit_test(test_leaving),
 		cmocka_unit_test(test_renewed_places),

@@ -2,6 +2,7 @@
 #include "bottle.h"
 #include "coap/msgbuf.h"
 #include "coap/option.h"
+#include "guard/state.h"
 #include "msgtext.h"
 #include "nested.h"
 #include "vectors.h"
@@ -188,6 +189,23 @@ static void test_default_server(void **state)
 	engine_line(b.e, "lamp< CON 0.02 * #* OSCORE=090021 *");
 	engine_line(b.e, "lamp> ACK 4.00 $ #$");
 	engine_line(b.e, "a< ACK 4.00 0002 #02");
+	bottle_stop(&b);
+}
+
+/* Behind a layer of ours, what names a server is its own, though its kid be one of ours and the server want a layer. */
+static void test_kid_inside(void **state)
+{
+	struct bottle b = three(engine_roomy());
+	struct bottle_talk t = { .piv = 0 };
+
+	(void)state;
+	b.cfg.servers[LAMP].require_layer = true;
+	bottle_start(&b);
+	bottle_ask(&b, &t, "a", ALL, "CON 0.02 0001 #20 OSCORE=090120 Uri-Path:lamp !=00112233445566778899");
+	ENGINE_PLAY(b.e, "lamp< CON 0.02 * #* OSCORE=090120 !=00112233445566778899",
+		    "lamp> ACK 2.04 $ #$ OSCORE= !=00");
+	bottle_hear(&b, &t, "a", 1, "ACK 2.04 0001 #20 OSCORE= !=00");
+	assert_int_equal(b.e->failed_opens, 0);
 	bottle_stop(&b);
 }
 
@@ -470,6 +488,22 @@ static void test_uniform(void **state)
 	free(v.json);
 }
 
+/* Nor by how often one may try: so many a minute, under a kid of ours or under nobody's. */
+static void test_tries(void **state)
+{
+	(void)state;
+	for (unsigned kid = 0x20; kid < 0x30; kid += 8) { /* that of ALL, and none */
+		struct bottle b = three(engine_roomy());
+
+		bottle_start(&b);
+		for (unsigned i = 0; i < 100; i++)
+			engine_line(b.e, "a> NON 0.02 %04x #01 OSCORE=09%02x%02x !=00112233445566778899", i, i, kid);
+		assert_int_equal(b.e->proxy->faults[FAULT_KEY_RATE], 100 - GUARD_FORGERIES);
+		b.e->n_out = 0;
+		bottle_stop(&b);
+	}
+}
+
 /* --- after a restart ---------------------------------------------------------------------------------------------- */
 
 static void test_unsynced(void **state)
@@ -511,6 +545,23 @@ static void test_unsynced(void **state)
 	bottle_ask(&b, &t, "b", ALL, "CON 0.01 0005 #24 Uri-Path:lamp");
 	ENGINE_PLAY(b.e, "lamp< CON 0.01 * #*", "lamp> ACK 2.05 $ #$ !on");
 	bottle_hear(&b, &t, "b", 1, "ACK 2.05 0005 #24 !on");
+	engine_line(b.e, "quiet");
+	bottle_stop(&b);
+}
+
+/* Strangers at a well-known port are not answered in this case either. */
+static void test_unsynced_port(void **state)
+{
+	struct oscore_state lost = bottle_fresh(40, false);
+	struct bottle b = three(engine_roomy());
+	struct bottle_talk t = { .piv = 0 };
+
+	(void)state;
+	bottle_start_off(&b);
+	bottle_install(&b, 0, &lost, 140);
+	engine_client(b.e, "ntp", "[2001:db8:2::1]:123");
+	bottle_ask(&b, &t, "ntp", ALL, "CON 0.01 0001 #20 Uri-Path:lamp");
+	assert_string_equal(b.e->reason, "unsynced");
 	engine_line(b.e, "quiet");
 	bottle_stop(&b);
 }
@@ -610,13 +661,15 @@ static void test_many_options(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_authorization),   cmocka_unit_test(test_refused_inside),
-		cmocka_unit_test(test_default_server),  cmocka_unit_test(test_layers),
-		cmocka_unit_test(test_max_layers),      cmocka_unit_test(test_bombs),
-		cmocka_unit_test(test_repeated),        cmocka_unit_test(test_precise),
-		cmocka_unit_test(test_uniform),         cmocka_unit_test(test_unsynced),
-		cmocka_unit_test(test_refuse_unsynced), cmocka_unit_test(test_mute),
-		cmocka_unit_test(test_source),          cmocka_unit_test(test_many_options),
+		cmocka_unit_test(test_authorization),  cmocka_unit_test(test_refused_inside),
+		cmocka_unit_test(test_default_server), cmocka_unit_test(test_layers),
+		cmocka_unit_test(test_kid_inside),     cmocka_unit_test(test_tries),
+		cmocka_unit_test(test_unsynced_port),  cmocka_unit_test(test_max_layers),
+		cmocka_unit_test(test_bombs),          cmocka_unit_test(test_repeated),
+		cmocka_unit_test(test_precise),        cmocka_unit_test(test_uniform),
+		cmocka_unit_test(test_unsynced),       cmocka_unit_test(test_refuse_unsynced),
+		cmocka_unit_test(test_mute),           cmocka_unit_test(test_source),
+		cmocka_unit_test(test_many_options),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
  * it waits. */
 #include "proxy/upstream.h"
 #include "engine.h"
+#include "guard/state.h"
 #include "msgtext.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -290,6 +291,7 @@ static void test_no_response(void **state)
 		assert_non_null(engine_take(e, "lamp"));
 	}
 	engine_wait(e, 94 * TSTAMP_S);
+	assert_int_equal(e->proxy->guard->servers[0].outcomes[OUTCOME_SILENT], 0);
 	for (unsigned i = 0; i < 3; i++) {
 		engine_line(e, "%c> NON 0.01 0301 #02 " GET, 'a' + i);
 		assert_non_null(engine_take(e, "lamp"));
