@@ -333,7 +333,7 @@ enum oscore_result oscore_unprotect_request(struct oscore_context *c, const stru
 /* A response without a Partial IV comes once, and is the oldest; of the others each is younger than the last. */
 static bool is_younger(const struct oscore_request *rq, struct bytes piv)
 {
-	return piv.ptr ? oscore_option_number(piv) + 1 > rq->notified : rq->nonce_free && rq->notified == 0;
+	return piv.ptr ? oscore_option_number(piv) + 1 > rq->notified : rq->nonce_free;
 }
 
 static struct bytes observe_value(struct bytes piv)

@@ -321,7 +321,7 @@ bool response_hasten(struct proxy *p, struct exchange *x, tstamp now)
 {
 	struct exchange *asks = x->subject == EXCHANGE_NONE ? x : exchange_by_ref(&p->exchanges, x->subject);
 
-	if (asks->state != EXCHANGE_GATHERING || asks->has_layer || !pieces_stop(&asks->pieces))
+	if (asks->state != EXCHANGE_GATHERING || !pieces_stop(&asks->pieces))
 		return false;
 	tell_gathered(p, asks, now);
 	return true;
