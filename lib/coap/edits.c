@@ -76,3 +76,22 @@ void edits_write(const struct edits *e, const struct msg *m, struct msgbuf *out)
 	for (; i < e->n; i++)
 		write_edit(&e->list[i], out);
 }
+
+void edits_merge(const struct msg *m, const struct msg *by, struct msgbuf *out)
+{
+	struct msg_iter olds = msg_options(m), news = msg_options(by);
+	struct msg_option old, new;
+	bool has_old = msg_next(&olds, &old), has_new = msg_next(&news, &new);
+
+	while (has_old || has_new) {
+		if (!has_new || (has_old && old.number < new.number)) {
+			msgbuf_option(out, old.number, old.value);
+			has_old = msg_next(&olds, &old);
+			continue;
+		}
+		while (has_old && old.number == new.number)
+			has_old = msg_next(&olds, &old);
+		msgbuf_option(out, new.number, new.value);
+		has_new = msg_next(&news, &new);
+	}
+}

@@ -30,4 +30,6 @@ void edits_add(struct edits *e, uint16_t number, struct bytes value);
 
 /* The options of m, in order and edited. Not the payload. */
 void edits_write(const struct edits *e, const struct msg *m, struct msgbuf *out);
+/* The options of m, but of each number that `by` has too those of `by` stand instead. Not the payload. */
+void edits_merge(const struct msg *m, const struct msg *by, struct msgbuf *out);
 #endif

@@ -3,6 +3,7 @@
 #include "base/chunks.h"
 #include "base/list.h"
 #include "base/memory.h"
+#include "coap/edits.h"
 
 #define CHUNKS_MAX  (1u << 24)
 #define ENTRY_BYTES 256 /* of the arena, for each entry there may be */
@@ -17,9 +18,11 @@ struct entry {
 	uint64_t serial; /* no invalidation up to this one concerns it */
 	uint64_t used;   /* when: a count of uses */
 	tstamp since, expires;
-	struct run run; /* options, then payload */
+	struct run run;     /* the options that it came with, then payload */
+	struct run renewed; /* the options that took their place, if there are any: the payload stays where it is */
 	uint32_t accept, content_format, max_age;
 	uint16_t options; /* bytes */
+	uint16_t skip;    /* in the run, before the payload */
 	uint8_t code, etag_len;
 	bool complete;
 	uint8_t etag[CACHE_ETAG];
@@ -118,7 +121,7 @@ static struct bytes etag_of(const struct entry *e)
 
 static size_t payload_len(const struct entry *e)
 {
-	return e->run.size - e->options;
+	return e->run.size - e->skip;
 }
 
 static bool is_outdated(const struct cache *c, const struct entry *e)
@@ -182,7 +185,8 @@ static void drop(struct cache *c, struct entry *e)
 		at = &(*at)->next;
 	*at = e->next;
 	chunks_release(&c->chunks, &e->run);
-	e->options = 0; /* nothing is there to be read */
+	chunks_release(&c->chunks, &e->renewed);
+	e->options = e->skip = 0; /* nothing is there to be read */
 	list_remove(&e->lru);
 	list_append(&c->free, &e->lru);
 	c->entries_used--;
@@ -212,6 +216,11 @@ static bool fits(const struct cache *c, size_t options, size_t payload)
 	size_t half = c->chunks.capacity / 2 * (size_t)CHUNK;
 
 	return options <= half && payload <= half - options;
+}
+
+static size_t whole_chunks(size_t bytes)
+{
+	return chunks_for(bytes) * (size_t)CHUNK;
 }
 
 /* Who asks for one thing with ever new Accepts gets no long chain. */
@@ -261,7 +270,7 @@ static void write_head(struct entry *e, const struct cache_head *head)
 {
 	e->code = head->code;
 	e->content_format = head->content_format;
-	e->options = (uint16_t)head->options.len;
+	e->options = e->skip = (uint16_t)head->options.len;
 	e->etag_len = (uint8_t)head->etag.len;
 	if (e->etag_len)
 		memcpy(e->etag, head->etag.ptr, e->etag_len);
@@ -324,11 +333,11 @@ static bool follow(struct cache *c, const struct cache_key *k, const struct cach
 		drop(c, e);
 		return false;
 	}
-	if (!fits(c, e->options, end))
+	if (!fits(c, e->skip + whole_chunks(e->renewed.size), end))
 		return false;
 	use(c, e);
 	if (end > len) {
-		make_room(c, chunks_missing(&e->run, e->options + end));
+		make_room(c, chunks_missing(&e->run, e->skip + end));
 		chunks_append(&c->chunks, &e->run, bytes_of(payload.ptr + (len - offset), end - len));
 	}
 	e->complete = e->complete || complete;
@@ -336,15 +345,21 @@ static bool follow(struct cache *c, const struct cache_key *k, const struct cach
 	return true;
 }
 
+/* Into c->options, in one piece. */
+static struct bytes options_of(struct cache *c, const struct entry *e)
+{
+	chunks_read(&c->chunks, e->renewed.size ? &e->renewed : &e->run, 0, c->options, e->options);
+	return bytes_of(c->options, e->options);
+}
+
 static void describe(struct cache *c, const struct entry *e, tstamp now, struct cache_entry *out)
 {
-	chunks_read(&c->chunks, &e->run, 0, c->options, e->options);
 	*out = (struct cache_entry){
 		.head = { .code = e->code,
 			  .max_age = e->max_age,
 			  .content_format = e->content_format,
 			  .etag = etag_of(e),
-			  .options = bytes_of(c->options, e->options) },
+			  .options = options_of(c, e) },
 		.place = (uint32_t)(e - c->entries),
 		.len = payload_len(e),
 		.complete = e->complete,
@@ -382,7 +397,7 @@ size_t cache_read(const struct cache *c, uint32_t place, size_t offset, uint8_t 
 	if (offset >= len)
 		return 0;
 	n = n < len - offset ? n : len - offset;
-	chunks_read(&c->chunks, &e->run, e->options + offset, out, n);
+	chunks_read(&c->chunks, &e->run, e->skip + offset, out, n);
 	return n;
 }
 
@@ -396,16 +411,55 @@ bool cache_put(struct cache *c, const struct cache_key *k, const struct cache_he
 	return kept;
 }
 
-bool cache_refresh(struct cache *c, const struct cache_key *k, struct bytes etag, uint32_t max_age, tstamp now)
+/* False: they are too many. Whose they are, was used last. */
+static bool set_options(struct cache *c, struct entry *e, struct bytes options)
 {
+	chunks_release(&c->chunks, &e->renewed);
+	if (!fits(c, whole_chunks(options.len), e->run.size))
+		return false;
+	make_room(c, chunks_for(options.len));
+	chunks_append(&c->chunks, &e->renewed, options);
+	e->options = (uint16_t)options.len;
+	return true;
+}
+
+/* "For each type of Safe-to-Forward option present in the response": the others stay. */
+static bool replace_options(struct cache *c, struct entry *e, const struct cache_head *said)
+{
+	const struct msg old = { .options = options_of(c, e) }, new = { .options = said->options };
+	uint8_t room[CACHE_OPTIONS];
+	struct msgbuf b;
+
+	if (said->content_format != CACHE_ANY)
+		e->content_format = said->content_format;
+	msgbuf_bare(&b, room, sizeof room);
+	edits_merge(&old, &new, &b);
+	if (b.failed)
+		return false;
+	return bytes_equal(old.options, bytes_of(room, b.len)) || set_options(c, e, bytes_of(room, b.len));
+}
+
+static bool refresh(struct cache *c, struct entry *e, const struct cache_head *said, tstamp now)
+{
+	use(c, e);
+	if (!replace_options(c, e, said))
+		return false;
+	renew(c, e, said->max_age, now);
+	return true;
+}
+
+bool cache_refresh(struct cache *c, const struct cache_key *k, const struct cache_head *said, tstamp now)
+{
+	struct entry *next;
 	bool found = false;
 
-	for (struct entry *e = serving(*chain(c, k->request), k); e && etag.len; e = serving(e->next, k)) {
-		if (!bytes_equal(etag_of(e), etag))
-			continue;
-		renew(c, e, max_age, now);
-		use(c, e);
-		found = true;
+	for (struct entry *e = serving(*chain(c, k->request), k); e && said->etag.len; e = next) {
+		bool meant = bytes_equal(etag_of(e), said->etag), kept = meant && refresh(c, e, said, now);
+
+		next = serving(e->next, k); /* who had to make room is gone from the chain by now */
+		if (meant && !kept)
+			drop(c, e);
+		found |= kept;
 	}
 	return found;
 }

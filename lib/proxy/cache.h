@@ -68,8 +68,13 @@ size_t cache_read(const struct cache *c, uint32_t place, size_t offset, uint8_t 
  */
 bool cache_put(struct cache *c, const struct cache_key *k, const struct cache_head *head, size_t offset,
 	       struct bytes payload, bool complete, tstamp now);
-/* The server says that what serves the key and has this ETag is still good (2.03). Counts as a use. False: there is no such entry. */
-bool cache_refresh(struct cache *c, const struct cache_key *k, struct bytes etag, uint32_t max_age, tstamp now);
+/*
+ * The server says that what serves the key and has this ETag is still good (2.03), for so long, and that these options, however
+ * long, stand for those of the same numbers that are kept, and a Content-Format for that which is (RFC 7252 §5.9.1.3). Code and payload stay. An
+ * entry that would have too many options then is dropped: neither the old ones nor some of the new ones are true. Counts as a use. False: there
+ * is no such entry, or no more.
+ */
+bool cache_refresh(struct cache *c, const struct cache_key *k, const struct cache_head *said, tstamp now);
 /*
  * An unsafe request succeeded: all under that URI is outdated until it is validated or replaced (RFC 7252 §5.9.1). Another URI, one in a thousand
  * or fewer, may share its mark: that costs a validation, and nobody can choose which.

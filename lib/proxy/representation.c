@@ -50,6 +50,39 @@ bool representation_read(const struct msg *m, uint8_t room[CACHE_OPTIONS], struc
 	return out->head.options.ptr && out->head.etag.len <= CACHE_ETAG;
 }
 
+/* What is safe to forward, and says something of the representation: not of this request, nor of how it was carried. */
+static bool is_renewed(uint16_t number)
+{
+	switch (number) {
+	case OPTION_ETAG:
+	case OPTION_SIZE2:
+	case OPTION_ECHO: return false;
+	default: return !option_is_unsafe(number);
+	}
+}
+
+bool representation_read_valid(const struct msg *m, uint8_t room[DGRAM_MAX], struct cache_head *out)
+{
+	struct msg_iter it = msg_options(m);
+	struct msg_option opt;
+	struct msgbuf b;
+
+	if (msg_find(m, OPTION_OSCORE, &opt) || !msg_find(m, OPTION_ETAG, &opt)) /* whose code is not what it seems */
+		return false;
+	*out = (struct cache_head){
+		.code = m->code,
+		.max_age = number_of(m, OPTION_MAX_AGE, DEFAULT_MAX_AGE),
+		.content_format = number_of(m, OPTION_CONTENT_FORMAT, CACHE_ANY),
+		.etag = opt.value,
+	};
+	msgbuf_bare(&b, room, DGRAM_MAX);
+	while (msg_next(&it, &opt))
+		if (is_renewed(opt.number))
+			msgbuf_option(&b, opt.number, opt.value);
+	out->options = bytes_of(room, b.len);
+	return !b.failed;
+}
+
 /* The block that is written, and whether it is one at all: what fits as a whole is none. */
 static bool choose_block(const struct representation *r, const struct block *ask, struct block *out,
 			 struct bytes *payload)

@@ -1,6 +1,7 @@
 /* representation: a plain response apart from the message that brought it, so that many can be told (RFC 7252 §5.6, RFC 7641 §5). */
 #ifndef REPRESENTATION_H
 #define REPRESENTATION_H
+#include "base/dgram.h"
 #include "coap/block.h"
 #include "coap/msgbuf.h"
 #include "proxy/cache.h"
@@ -16,6 +17,12 @@ struct representation {
  * What m says. The payload is borrowed of m, the options are kept in `room`. False: too many options, or a block that makes no sense.
  */
 bool representation_read(const struct msg *m, uint8_t room[CACHE_OPTIONS], struct representation *out);
+
+/*
+ * What a 2.03 says of what it confirms (RFC 7252 §5.9.1.3): until when, and which options have changed. ETag and code are as they were. Borrowed of
+ * m and of `room`. False: it names nothing that is kept.
+ */
+bool representation_read_valid(const struct msg *m, uint8_t room[DGRAM_MAX], struct cache_head *out);
 
 #define REPRESENTATION_UNOBSERVED UINT32_MAX
 

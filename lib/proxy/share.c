@@ -206,10 +206,17 @@ static bool read_answer(const struct exchange *x, const struct msg *m, uint8_t r
 	return true;
 }
 
+/* Of what was asked for from the beginning. */
+static bool read_beginning(const struct exchange *x, const struct msg *m, uint8_t room[CACHE_OPTIONS],
+			   struct representation *r)
+{
+	return read_answer(x, m, room, r) && r->offset == 0;
+}
+
 /* Answers that say something of the resource, and not of this request (RFC 7252 §5.6, §5.9; RFC 8516; RFC 9175). */
 static bool is_cacheable(const struct msg *m)
 {
-	struct msg_option echo;
+	struct msg_option opt;
 
 	switch (m->code) {
 	case MSG_CONTENT: break;
@@ -222,7 +229,7 @@ static bool is_cacheable(const struct msg *m)
 		if (MSG_CLASS(m->code) == 2)
 			return false;
 	}
-	return !msg_find(m, OPTION_ECHO, &echo);
+	return !msg_find(m, OPTION_ECHO, &opt) && !msg_find(m, OPTION_OSCORE, &opt); /* RFC 8613 §10 */
 }
 
 static void keep(struct proxy *p, struct exchange *x, const struct msg *m, const struct representation *r, tstamp now)
@@ -231,19 +238,20 @@ static void keep(struct proxy *p, struct exchange *x, const struct msg *m, const
 		cache_put(p->cache, &x->key, &r->head, r->offset, r->payload, !r->more, now);
 }
 
-/* What was kept is still good: everybody is told the whole of it. False: it had to make room meanwhile. */
-static bool validate(struct proxy *p, const struct exchange *subject, const struct representation *said,
-		     struct share_hit *hit, tstamp now)
+/* What was kept is still good: everybody is told the whole of it. False: it is gone, or would have too many options now. */
+static bool validate(struct proxy *p, const struct exchange *subject, const struct msg *m, struct share_hit *hit,
+		     tstamp now)
 {
+	uint8_t room[DGRAM_MAX];
+	struct cache_head said;
 	struct cache_entry e;
 
-	if (!p->cache || !said->head.etag.ptr)
+	if (!p->cache || !representation_read_valid(m, room, &said))
 		return false;
-	if (!cache_refresh(p->cache, &subject->key, said->head.etag, said->head.max_age, now) ||
-	    !cache_find(p->cache, &subject->key, now, &e) || !bytes_equal(e.head.etag, said->head.etag) ||
-	    !load(p, &e, NULL, hit))
+	if (!cache_refresh(p->cache, &subject->key, &said, now) || !cache_find(p->cache, &subject->key, now, &e) ||
+	    !bytes_equal(e.head.etag, said.etag) || !load(p, &e, NULL, hit))
 		return false;
-	hit->what.head.max_age = said->head.max_age;
+	hit->what.head.max_age = said.max_age;
 	p->shared[SHARED_VALIDATED]++;
 	return true;
 }
@@ -281,8 +289,7 @@ void share_tell(struct proxy *p, struct exchange *subject, const struct msg *m, 
 	struct representation r;
 	struct share_hit hit;
 
-	if (!read_answer(subject, m, room, &r) || r.offset > 0 || /* it was asked for from the beginning */
-	    (m->code == MSG_VALID && !validate(p, subject, &r, &hit, now))) {
+	if (!(m->code == MSG_VALID ? validate(p, subject, m, &hit, now) : read_beginning(subject, m, room, &r))) {
 		ending_failed(p, subject, MSG_BAD_GATEWAY, FAULT_UNFORWARDABLE, now);
 		return;
 	}
@@ -322,6 +329,15 @@ static void make_old(struct proxy *p, const struct exchange *x, const struct msg
 		cache_invalidate(p->cache, share_key_location(p, x->server, m));
 }
 
+static void refresh(struct proxy *p, const struct exchange *x, const struct msg *m, tstamp now)
+{
+	uint8_t room[DGRAM_MAX];
+	struct cache_head said;
+
+	if (representation_read_valid(m, room, &said))
+		cache_refresh(p->cache, &x->key, &said, now);
+}
+
 void share_keep(struct proxy *p, struct exchange *x, const struct msg *m, tstamp now)
 {
 	uint8_t room[CACHE_OPTIONS];
@@ -329,11 +345,9 @@ void share_keep(struct proxy *p, struct exchange *x, const struct msg *m, tstamp
 
 	if (!share_key_is_safe(x->method))
 		make_old(p, x, m);
-	else if (!p->cache || !read_answer(x, m, room, &r))
-		return;
-	else if (m->code == MSG_VALID && r.head.etag.ptr)
-		cache_refresh(p->cache, &x->key, r.head.etag, r.head.max_age, now);
-	else
+	else if (p->cache && m->code == MSG_VALID)
+		refresh(p, x, m, now);
+	else if (p->cache && read_answer(x, m, room, &r))
 		keep(p, x, m, &r, now);
 }
 

@@ -334,6 +334,7 @@ class Sensor:
     def __init__(self, max_age=60, size=20, port=0):
         self.max_age, self.size, self.observers, self.numbers = max_age, size, {}, itertools.count(2)
         self.value = 0
+        self.extra = ()  # options of what it answers
         self.device = Device(self.answer, port=port)
 
     def payload(self):
@@ -341,7 +342,7 @@ class Sensor:
 
     def options(self, *more):
         etag = (4, b"%04x" % self.value)
-        return tuple(sorted((*more, etag, (rawcoap.MAX_AGE, rawcoap.uint(self.max_age)))))
+        return tuple(sorted((*more, *self.extra, etag, (rawcoap.MAX_AGE, rawcoap.uint(self.max_age)))))
 
     def answer(self, request):
         if request.type == rawcoap.RST or request.code == rawcoap.EMPTY:
@@ -433,17 +434,20 @@ class Cached(unittest.TestCase):
         self.assertEqual(len(self.sensor.asked()), 1)
 
     def test_validation(self):
-        """What is old is asked for with its ETag: one small 2.03, and everybody has it again."""
+        """What is old is asked for with its ETag: one small 2.03, and everybody has it again, with the options it says."""
         self.start(Sensor(2, 60))
+        self.sensor.extra = ((65000, b"kept"), (65004, b"old"), (65004, b"older"))
         clients = [self.client(local) for local in neighbours(10)]
         for client in clients:
             self.ask(client)
         self.assertEqual(len(self.sensor.asked()), 1)
         for round in (2, 3):
+            self.sensor.extra = ((65004, b"%d" % round),)
             time.sleep(2.1)
             for client in clients:
                 answer = self.ask(client)
                 self.assertEqual((rawcoap.dotted(answer.code), answer.payload), ("2.05", self.sensor.payload()))
+                self.assertEqual((answer.all(65000), answer.all(65004)), ([b"kept"], [b"%d" % round]))
                 self.assertLessEqual(max_age(answer), 2)
             self.assertEqual(len(self.sensor.asked()), round)
             self.assertEqual(self.sensor.asked()[-1].all(4), [b"0000"])

@@ -3,6 +3,7 @@
 #include "msgtext.h"
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <cmocka.h>
 
@@ -73,6 +74,43 @@ static void test_added_to_what_is_set(void **state)
 	check(&e, "CON 0.01 0001 # ETag=01", "CON 0.01 0001 # ETag=61 ETag=62");
 }
 
+static void test_merge(void **state)
+{
+	static const struct {
+		const char *old, *new, *merged;
+	} rows[] = {
+		{ "", "", "" },
+		{ "ETag=01", "", "ETag=01" },
+		{ "", "ETag=01", "ETag=01" },
+		{ "ETag=01", "ETag=", "ETag=" },
+		{ "ETag=01 ETag=02 Max-Age=05", "ETag=03", "ETag=03 Max-Age=05" },
+		{ "ETag=01 Max-Age=05", "ETag=03 ETag=04", "ETag=03 ETag=04 Max-Age=05" },
+		{ "ETag=01 Max-Age=05", "If-Match= Uri-Path:a Max-Age=06", "If-Match= ETag=01 Uri-Path:a Max-Age=06" },
+		{ "Max-Age=05 65535=01", "ETag=01 65535=02", "ETag=01 Max-Age=05 65535=02" },
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+		uint8_t old[256], new[256], merged[256], out[256];
+		struct msg m[3];
+		struct msgbuf b;
+		char line[300];
+
+		snprintf(line, sizeof line, "CON 2.05 0001 # %s", rows[i].old);
+		assert_int_equal(msg_parse(&m[0], msgtext_write(line, old, sizeof old)), MSG_OK);
+		snprintf(line, sizeof line, "CON 2.03 0001 # %s", rows[i].new);
+		assert_int_equal(msg_parse(&m[1], msgtext_write(line, new, sizeof new)), MSG_OK);
+		snprintf(line, sizeof line, "CON 2.05 0001 # %s", rows[i].merged);
+		assert_int_equal(msg_parse(&m[2], msgtext_write(line, merged, sizeof merged)), MSG_OK);
+		msgbuf_bare(&b, out, sizeof out);
+		edits_merge(&m[0], &m[1], &b);
+		assert_true(bytes_equal(msgbuf_end(&b), m[2].options));
+		msgbuf_bare(&b, out, m[2].options.len - (m[2].options.len > 0));
+		edits_merge(&m[0], &m[1], &b);
+		assert_int_equal(b.failed, m[2].options.len > 0);
+	}
+}
+
 /* Against a naive way: all options in one list, sorted. */
 static void test_random_edits(void **state)
 {
@@ -121,7 +159,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_nothing_to_do),   cmocka_unit_test(test_in_order),
 		cmocka_unit_test(test_all_of_a_number), cmocka_unit_test(test_added_to_what_is_set),
-		cmocka_unit_test(test_random_edits),
+		cmocka_unit_test(test_merge),           cmocka_unit_test(test_random_edits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,6 +32,48 @@ static bool take(struct sheet *s, const char *line)
 	return representation_read(&s->msg, s->room, &s->r);
 }
 
+/* What a 2.03 says of what is kept: ETag, Max-Age, Content-Format and options. */
+static void test_read_valid(void **state)
+{
+	static const struct {
+		const char *said, *etag, *options;
+		uint32_t max_age, format;
+	} rows[] = {
+		{ "", NULL, "", 0, 0 },
+		{ "Max-Age=05 65004=7a", NULL, "", 0, 0 },
+		{ "ETag=aa OSCORE= 65004=7a", NULL, "", 0, 0 },
+		{ "ETag=aa", "aa", "", 60, CACHE_ANY },
+		{ "ETag=aa Content-Format=32 Max-Age=012c", "aa", "Content-Format=32", 300, 50 },
+		{ "ETag=010203040506070809 65004=7a", "010203040506070809", "65004=7a", 60, CACHE_ANY },
+		{ "ETag=aa ETag=bb 65004=7a 65004=7b", "aa", "65004=7a 65004=7b", 60, CACHE_ANY },
+		{ "If-Match=01 ETag=aa Observe=05 Max-Age= Block2=08 Block1=08 Size2=20 65004=7a", "aa",
+		  "If-Match=01 65004=7a", 0, CACHE_ANY },
+		{ "ETag=aa Size1=20 Echo=0102030405 65000= 65005=01 65006=01", "aa", "Size1=20 65000= 65005=01", 60,
+		  CACHE_ANY },
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < ROWS(rows); i++) {
+		uint8_t buf[DGRAM_MAX], room[DGRAM_MAX], wanted[DGRAM_MAX], etag[16];
+		struct cache_head head;
+		struct msg m, w;
+		char line[300];
+
+		snprintf(line, sizeof line, "ACK 2.03 0001 # %s", rows[i].said);
+		assert_int_equal(msg_parse(&m, msgtext_write(line, buf, sizeof buf)), MSG_OK);
+		snprintf(line, sizeof line, "ACK 2.03 0001 # %s", rows[i].options);
+		assert_int_equal(msg_parse(&w, msgtext_write(line, wanted, sizeof wanted)), MSG_OK);
+		assert_int_equal(representation_read_valid(&m, room, &head), rows[i].etag != NULL);
+		if (!rows[i].etag)
+			continue;
+		assert_true(bytes_equal(head.etag, bytes_of(etag, msgtext_unhex(rows[i].etag, strlen(rows[i].etag),
+										etag, sizeof etag))));
+		assert_true(bytes_equal(head.options, w.options));
+		assert_int_equal(head.max_age, rows[i].max_age);
+		assert_int_equal(head.content_format, rows[i].format);
+	}
+}
+
 /* r in a message that says nothing else, as text. */
 static const char *told(const struct representation *r, const struct block *ask, uint32_t observe, uint32_t max_age)
 {
@@ -227,8 +269,9 @@ static void test_keep(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_read),    cmocka_unit_test(test_refused), cmocka_unit_test(test_observed),
-		cmocka_unit_test(test_confirm), cmocka_unit_test(test_blocks),  cmocka_unit_test(test_keep),
+		cmocka_unit_test(test_read_valid), cmocka_unit_test(test_read),    cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_observed),   cmocka_unit_test(test_confirm), cmocka_unit_test(test_blocks),
+		cmocka_unit_test(test_keep),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

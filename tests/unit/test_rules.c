@@ -117,6 +117,37 @@ RULE(what_is_old_is_validated,
 	{ 0, T, NULL, NULL, "2.05 ETag=bb Max-Age=04 !2" },
 	{ 6, T, "0.01 ETag=bb Uri-Path:t", "4.04 Max-Age=05", "4.04 Max-Age=05" }, { 0, T, NULL, NULL, "4.04 Max-Age=04" })
 
+/* §5.9.1.3: "For each type of Safe-to-Forward option present in the response", those that were stored are replaced; ETag, blocks and Echo are apart. */
+RULE(validation_replaces_options,
+	{ 0, T, UP_T, "2.05 ETag=aa Content-Format=32 Max-Age=05 65000=01 65004=7a 65004=7b !1",
+	  "2.05 ETag=aa Content-Format=32 Max-Age=05 65000=01 65004=7a 65004=7b !1" },
+	{ 5, T, "0.01 ETag=aa Uri-Path:t", "2.03 ETag=aa Max-Age=05", "2.05 ETag=aa Content-Format=32 Max-Age=05 65000=01 65004=7a 65004=7b !1" },
+	{ 5, T, "0.01 ETag=aa Uri-Path:t", "2.03 ETag=aa Max-Age=05 65004=7c",
+	  "2.05 ETag=aa Content-Format=32 Max-Age=05 65000=01 65004=7c !1" },
+	{ 0, T, NULL, NULL, "2.05 ETag=aa Content-Format=32 Max-Age=04 65000=01 65004=7c !1" },
+	{ 5, T, "0.01 ETag=aa Uri-Path:t", "2.03 ETag=aa Content-Format=3c Max-Age=05 65004=7d 65004=7e 65020=02",
+	  "2.05 ETag=aa Content-Format=3c Max-Age=05 65000=01 65004=7d 65004=7e 65020=02 !1" },
+	{ 0, T " Accept=3c", NULL, NULL, "2.05 ETag=aa Content-Format=3c Max-Age=04 65000=01 65004=7d 65004=7e 65020=02 !1" },
+	{ 5, T, "0.01 ETag=aa Uri-Path:t", "2.03 ETag=aa ETag=bb Max-Age=05 Block2= Size2=20 Echo=0102 65020=",
+	  "2.05 ETag=aa Content-Format=3c Max-Age=05 65000=01 65004=7d 65004=7e 65020= !1" })
+
+/* What it says does not fit: told as what cannot be forwarded, and asked for anew as a whole. */
+#define ZEROS "0000000000000000000000000000000000000000000000000000000000000000" /* 32 bytes */
+#define BYTES_128 ZEROS ZEROS ZEROS ZEROS
+RULE(what_outgrows_is_asked_for_anew,
+	{ 0, T, UP_T, "2.05 ETag=aa Max-Age=05 65000=" BYTES_128 " !1", "2.05 ETag=aa Max-Age=05 65000=" BYTES_128 " !1" },
+	{ 5, T, "0.01 ETag=aa Uri-Path:t", "2.03 ETag=aa 65004=" BYTES_128, "5.02" },
+	{ 0, T, UP_T, "2.05 ETag=aa 65004=" BYTES_128 " !1", "2.05 ETag=aa 65004=" BYTES_128 " !1" },
+	{ 61, T, "0.01 ETag=aa Uri-Path:t", "2.03 ETag=aa 65004=" BYTES_128 " 65004=" BYTES_128, "5.02" },
+	{ 0, T, UP_T, "2.05 ETag=aa !1", "2.05 ETag=aa !1" })
+
+/* A plain request that is answered in OSCORE, or seems to be: nobody else's, whatever its code. */
+RULE(what_claims_oscore_is_not_kept,
+	{ 0, T, UP_T, "2.05 OSCORE= Max-Age=3c !1", "2.05 OSCORE= !1" },
+	{ 0, T, UP_T, "2.05 ETag=aa Max-Age= !2", "2.05 ETag=aa Max-Age= !2" },
+	{ 0, T, "0.01 ETag=aa Uri-Path:t", "2.03 ETag=aa OSCORE=", "5.02" },
+	{ 0, T, "0.01 ETag=aa Uri-Path:t", "2.03 ETag=aa", "2.05 ETag=aa !2" })
+
 /* The same towards clients, who may have several. */
 RULE(clients_validate,
 	{ 0, T, UP_T, "2.05 ETag=aa !1", "2.05 ETag=aa !1" },
@@ -263,6 +294,9 @@ int main(void)
 		cmocka_unit_test(max_age_defaults_to_a_minute),
 		cmocka_unit_test(max_age_0_is_not_served),
 		cmocka_unit_test(what_is_old_is_validated),
+		cmocka_unit_test(validation_replaces_options),
+		cmocka_unit_test(what_outgrows_is_asked_for_anew),
+		cmocka_unit_test(what_claims_oscore_is_not_kept),
 		cmocka_unit_test(clients_validate),
 		cmocka_unit_test(success_makes_old),
 		cmocka_unit_test(writes_go_up),

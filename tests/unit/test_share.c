@@ -80,6 +80,25 @@ static void test_validated(void **state)
 	engine_stop(e);
 }
 
+/* The same of a relation: what is confirmed is told with the options that were said last, to who joins later, too. */
+static void test_validated_relation(void **state)
+{
+	struct engine *e = start();
+
+	(void)state;
+	ENGINE_PLAY(e, "prove a", "prove b", "a> CON 0.01 0001 #01 " T, "lamp< CON 0.01 * #* Uri-Path:t",
+		    "lamp> ACK 2.05 $ #$ ETag=aa Content-Format= Max-Age=05 65004=7a !on",
+		    "a< ACK 2.05 0001 #01 ETag=aa Content-Format= Max-Age=05 65004=7a !on", "wait 5s",
+		    "a> CON 0.01 0002 #02 Observe= " T, "lamp< CON 0.01 *z #*z ETag=aa Observe= Uri-Path:t",
+		    "lamp> ACK 2.03 $z #$z ETag=aa Observe=01 65004=7b",
+		    "a< ACK 2.05 0002 #02 ETag=aa Observe=* Content-Format= 65004=7b !on",
+		    "lamp> NON 2.03 7001 #$z ETag=aa Observe=02 65004=7b 65004=7c",
+		    "a< NON 2.05 * #02 ETag=aa Observe=* Content-Format= 65004=7b 65004=7c !on",
+		    "b> CON 0.01 0001 #03 Observe= " T,
+		    "b< ACK 2.05 0001 #03 ETag=aa Observe=* Content-Format= 65004=7b 65004=7c !on", "quiet");
+	engine_stop(e);
+}
+
 /* A client that knows an ETag of which the guard knows nothing asks for itself. */
 static void test_client_validates(void **state)
 {
@@ -988,6 +1007,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_fresh),
 		cmocka_unit_test(test_validated),
+		cmocka_unit_test(test_validated_relation),
 		cmocka_unit_test(test_client_validates),
 		cmocka_unit_test(test_max_age),
 		cmocka_unit_test(test_keys),
