@@ -62,7 +62,7 @@ LIB := \
 	lib/oscore/oscore.c lib/oscore/oscore_aad.c lib/oscore/oscore_class.c lib/oscore/oscore_context.c \
 	lib/oscore/oscore_option.c lib/oscore/oscore_setup.c lib/oscore/oscore_store.c lib/oscore/replay.c \
 	lib/proxy/cache.c lib/proxy/classify.c lib/proxy/core.c lib/proxy/ending.c lib/proxy/errand.c lib/proxy/exchange.c lib/proxy/fault.c lib/proxy/holds.c \
-	lib/proxy/layers.c lib/proxy/opening.c lib/proxy/petition.c lib/proxy/pieces.c lib/proxy/proxy.c lib/proxy/proxy_context.c lib/proxy/proxy_fleet.c lib/proxy/proxy_hint.c lib/proxy/reply.c lib/proxy/representation.c lib/proxy/request.c lib/proxy/response.c lib/proxy/share.c lib/proxy/share_key.c lib/proxy/snapshot.c lib/proxy/snapshot_contexts.c \
+	lib/proxy/layers.c lib/proxy/location.c lib/proxy/opening.c lib/proxy/petition.c lib/proxy/pieces.c lib/proxy/proxy.c lib/proxy/proxy_context.c lib/proxy/proxy_fleet.c lib/proxy/proxy_hint.c lib/proxy/reply.c lib/proxy/representation.c lib/proxy/request.c lib/proxy/response.c lib/proxy/share.c lib/proxy/share_key.c lib/proxy/snapshot.c lib/proxy/snapshot_contexts.c \
 	lib/proxy/snapshot_metrics.c lib/proxy/snapshot_sharing.c \
 	lib/proxy/target.c lib/proxy/upstream.c
 
@@ -86,7 +86,7 @@ UNIT := \
 	aead hkdf oscore oscore_aad oscore_class oscore_context oscore_option oscore_store replay \
 	charges echo linksched newcomers pace peers ping ratelimit seqtrack tally \
 	budget guard guard_view handshakes identity inflight judge reach relation replies reputation settle standing \
-	blockwise cache classify exchange forgeries holds layered layers next_hop pieces proxy reply representation request response rules share snapshot target unwrap upstream \
+	blockwise cache classify exchange forgeries holds layered layers location next_hop pieces proxy reply representation request response rules share snapshot target unwrap upstream \
 	answer config contexts digest entropy log nft psk schema secrets session_message sockaddr statedir systemd table tracer units \
 	http journal redact shells terminal \
 	crc32 fleet guard_hint hintfile hints wall

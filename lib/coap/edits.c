@@ -37,6 +37,12 @@ void edits_add(struct edits *e, uint16_t number, struct bytes value)
 	note(e, number, EDIT_ADD, value);
 }
 
+void edits_lead(struct edits *e, uint16_t number, const char *path)
+{
+	e->lead = path;
+	e->lead_number = number;
+}
+
 void edits_set_uint(struct edits *e, uint16_t number, uint32_t value)
 {
 	struct edit *edit = insert(e, number);
@@ -53,6 +59,18 @@ static void write_edit(const struct edit *edit, struct msgbuf *out)
 		msgbuf_option(out, edit->number, edit->own_len ? bytes_of(edit->own, edit->own_len) : edit->value);
 }
 
+static void write_lead(const struct edits *e, struct msgbuf *out)
+{
+	const char *at = e->lead;
+	size_t n;
+
+	for (bool more = true; more; at += n + 1) {
+		n = strcspn(at, "/");
+		msgbuf_option(out, e->lead_number, bytes_of(at, n));
+		more = at[n] != '\0';
+	}
+}
+
 static bool is_copied(const struct edits *e, uint16_t number)
 {
 	for (unsigned i = 0; i < e->n; i++)
@@ -65,11 +83,16 @@ void edits_write(const struct edits *e, const struct msg *m, struct msgbuf *out)
 {
 	struct msg_iter it = msg_options(m);
 	struct msg_option opt;
+	bool led = !e->lead;
 	unsigned i = 0;
 
 	while (msg_next(&it, &opt)) {
 		for (; i < e->n && e->list[i].number < opt.number; i++)
 			write_edit(&e->list[i], out);
+		if (!led && opt.number == e->lead_number) {
+			write_lead(e, out);
+			led = true;
+		}
 		if (is_copied(e, opt.number))
 			msgbuf_option(out, opt.number, opt.value);
 	}

@@ -18,6 +18,8 @@ struct edit {
 struct edits {
 	struct edit list[EDITS_MAX];
 	unsigned n;
+	const char *lead; /* "a/b", cut at '/', goes before what the message has of lead_number; NULL: nothing */
+	uint16_t lead_number;
 };
 
 /* None of that number is copied. */
@@ -27,6 +29,8 @@ void edits_set(struct edits *e, uint16_t number, struct bytes value);
 void edits_set_uint(struct edits *e, uint16_t number, uint32_t value);
 /* This one after those that the message has. */
 void edits_add(struct edits *e, uint16_t number, struct bytes value);
+/* The segments of "a/b" before those that the message has, if it has any; there is one lead, and no other edit of its number. */
+void edits_lead(struct edits *e, uint16_t number, const char *path);
 
 /* The options of m, in order and edited. Not the payload. */
 void edits_write(const struct edits *e, const struct msg *m, struct msgbuf *out);

@@ -71,6 +71,7 @@ struct exchange {
 	bool listening;      /* the client acknowledged our last CON: its address is its own */
 	bool observe;        /* asked for notifications */
 	bool has_oscore, no_response;
+	bool by_path; /* its client found the server under the server's uri-path */
 	bool has_layer;
 	bool accepted; /* the device accepted it observably */
 	bool echoed;   /* the next hop's Echo was given back once */

@@ -23,6 +23,7 @@ static bool keep_token(struct proxy *p, struct exchange *x, struct bytes token)
 static void fill(struct exchange *x, const struct request *rq, const struct verdict *v, tstamp now)
 {
 	x->server = rq->target.server;
+	x->by_path = rq->target.by_path;
 	x->method = rq->msg->code;
 	x->keyed = rq->keyed;
 	x->key = rq->key;

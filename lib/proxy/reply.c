@@ -1,5 +1,6 @@
 #include "proxy/reply.h"
 #include "coap/option.h"
+#include "proxy/location.h"
 #include "proxy/share.h"
 #include <stdio.h>
 
@@ -409,19 +410,60 @@ static bool wants_con(const struct proxy *p, struct exchange *x, bool confirmabl
 	return true;
 }
 
-/* Everything but what pieces of the link's and of the client's own make different. */
-static bool copy(const struct exchange *x, const struct msg *response, struct msgbuf *b)
+static bool write_edited(const struct edits *e, const struct msg *response, struct msgbuf *b)
 {
-	struct edits e = { .n = 0 };
-
-	pieces_present(&x->pieces, response, &e);
-	if (e.n) {
-		edits_write(&e, response, b);
+	if (e->n || e->lead) {
+		edits_write(e, response, b);
 		msgbuf_payload(b, response->payload);
 	} else {
 		msgbuf_rest(b, response);
 	}
 	return !b->failed;
+}
+
+/* What the layers of x will add at most. */
+static size_t growth(const struct proxy *p, const struct exchange *x)
+{
+	size_t sum = 0;
+
+	for (unsigned i = 0; i < x->layers.n; i++) {
+		const struct oscore_context *c = layers_context(p->contexts, &x->layers.off[i]);
+
+		sum += c ? layers_growth(c) : 0;
+	}
+	return sum;
+}
+
+/*
+ * What the server made is told as x's client must ask for it; or, where that cannot be said, not at all: the option is elective, and what
+ * was made is made, so no error may say otherwise.
+ */
+static bool copy_located(const struct proxy *p, const struct exchange *x, const struct msg *response, struct edits e,
+			 struct msgbuf *b)
+{
+	const struct msgbuf begun = *b;
+	size_t reserve = growth(p, x);
+	struct edits moved = e;
+
+	if (reserve <= b->cap - b->len && location_move(&moved, response, p->cfg.servers[x->server].uri_path)) {
+		b->cap -= reserve;
+		if (write_edited(&moved, response, b))
+			return true;
+		*b = begun;
+	}
+	location_drop(&e);
+	return write_edited(&e, response, b);
+}
+
+/* Everything but what pieces of the link's and of the client's own make different, and the server's own paths. */
+static bool copy(const struct proxy *p, const struct exchange *x, const struct msg *response, struct msgbuf *b)
+{
+	struct edits e = { .n = 0 };
+
+	pieces_present(&x->pieces, response, &e);
+	if (x->by_path && !x->has_oscore && location_is_told(response))
+		return copy_located(p, x, response, e, b);
+	return write_edited(&e, response, b);
 }
 
 void reply_forward(struct proxy *p, struct exchange *x, const struct msg *response, bool confirmable, tstamp now)
@@ -432,7 +474,7 @@ void reply_forward(struct proxy *p, struct exchange *x, const struct msg *respon
 	if (!d)
 		return;
 	begin_for(p, x, response->code, wants_con(p, x, confirmable, now), d, &b);
-	if (!copy(x, response, &b)) {
+	if (!copy(p, x, response, &b)) {
 		dgram_give(&p->pool, d);
 		core_count(p, FAULT_NO_ROOM);
 		return;

@@ -41,8 +41,8 @@ void reply_acknowledge(struct proxy *p, struct exchange *x);
 /* An error of ours to the client of x, in place of a response. x stays open. */
 void reply_failure(struct proxy *p, struct exchange *x, uint8_t code, uint32_t max_age, tstamp now);
 /*
- * A response or notification of the device, verbatim but for token, Message ID and type. `confirmable`: the device
- * sent it as CON. It is held when the address is unproven and it would amplify (I3).
+ * A response or notification of the device, verbatim but for token, Message ID, type and where it says that something was made.
+ * `confirmable`: the device sent it as CON. It is held when the address is unproven and it would amplify (I3).
  */
 void reply_forward(struct proxy *p, struct exchange *x, const struct msg *response, bool confirmable, tstamp now);
 /* What was held for x's client goes out, if it may now. True: that was the last of x, which may be dropped. */

@@ -150,7 +150,7 @@ static struct target by_path(const struct proxy_config *cfg, const struct reques
 		uint8_t n = path_segments(prefix);
 
 		if (cfg->policy.servers[i].present && n > best.skip_path && has_prefix(v, prefix))
-			best = (struct target){ .server = i, .skip_path = n };
+			best = (struct target){ .server = i, .skip_path = n, .by_path = true };
 	}
 	return best;
 }
@@ -209,7 +209,7 @@ static struct target by_uri_path(const struct search *s, struct bytes path)
 		if (!cfg->policy.servers[i].present || n <= longest || !uri_has_prefix(path, prefix, &rest))
 			continue;
 		longest = n;
-		best = (struct target){ .server = i, .path = rest };
+		best = (struct target){ .server = i, .path = rest, .by_path = true };
 	}
 	return best;
 }

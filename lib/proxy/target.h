@@ -13,6 +13,7 @@ struct target {
 	uint8_t code;      /* 4.00, 4.04, 5.05, 5.02 */
 	uint8_t skip_path; /* leading Uri-Path segments that named the server */
 	bool by_proxy_uri, by_proxy_scheme;
+	bool by_path;             /* the server's uri-path was what named it */
 	bool by_default;          /* nothing in it names a server: its listener has one for that */
 	bool as_it_is;            /* the server is a proxy: it gets the options that name the target */
 	struct bytes host;        /* to be kept as Uri-Host; len 0: none */

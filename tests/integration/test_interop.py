@@ -420,6 +420,35 @@ class Mixed(unittest.TestCase):
             device.stop()
 
 
+class Created(unittest.TestCase):
+    """Where aiocoap's server says that it made something, aiocoap's client finds it: under the server's path, and forward."""
+
+    def test_location(self):
+        directory, port = harness.scratch(), harness.free_port()
+        device = harness.start_aiocoap_server(port, directory)
+        guard = harness.Guard("[listen all]\nbind = 127.0.0.1:{port}\n[link l]\n[server dev]\nuri-path = house/dev\n"
+                              "forward = yes\naddress = coap://127.0.0.1:%d\n" % port, directory=directory)
+        body = directory / "body"
+        ways = [("coap://127.0.0.1:%d/" % guard.port, "house/dev/", []),
+                ("coap://127.0.0.1:%d/" % port, "", ["--proxy-uri", "127.0.0.1:%d" % guard.port])]
+        try:
+            for n, (base, path, proxy) in enumerate(ways, 1):
+                body.write_bytes(b"made %d" % n)
+                made = self.ask(base + path + "store/new", "-m", "post", "-f", body, *proxy)
+                self.assertEqual((made["code"], made.get("location")), ("2.01 Created", "%sstore/%d" % (path, n)))
+                got = self.ask(base + made["location"], *proxy)
+                self.assertEqual((got["code"], bytes.fromhex(got["payload"])), ("2.05 Content", b"made %d" % n))
+        finally:
+            guard.stop()
+            device.stop()
+
+    def ask(self, *argv):
+        out, errors = run_client([AIO, SUPPORT / "plain_client.py", *argv])
+        answers = harness.json_lines(out.decode())
+        self.assertTrue(answers and "code" in answers[0], (out, errors))
+        return answers[0]
+
+
 class QuietDay(unittest.TestCase):
     """The default configuration, one unknown client, no attack: nobody notices the guard."""
 

@@ -2,7 +2,8 @@
 """CoAP device on aiocoap: OSCORE when contexts are given, also within OSCORE, and plain CoAP always.
 
 Resources: /hello, /time (observable, every 0.3 s), /state (the same with a Max-Age of 2 s), /log (the same, 300 bytes),
-/observers (how many each of them has), /big (4 KiB), /store/ANYTHING (GET and PUT). Run it by aio-python.
+/observers (how many each of them has), /big (4 KiB), /store/ANYTHING (GET and PUT, and POST to
+/store/ANYTHING makes a new one and says where). Run it by aio-python.
 """
 import argparse
 import asyncio
@@ -28,7 +29,7 @@ class Big(resource.Resource):
 
 
 class Store(resource.Resource, resource.PathCapable):
-    """/store/ANYTHING keeps what is PUT there."""
+    """/store/ANYTHING keeps what is PUT there; POST makes /store/1, /store/2 and so on, and says which."""
 
     def __init__(self):
         super().__init__()
@@ -43,6 +44,11 @@ class Store(resource.Resource, resource.PathCapable):
         known = request.opt.uri_path in self.contents
         self.contents[request.opt.uri_path] = request.payload
         return aiocoap.Message(code=aiocoap.CHANGED if known else aiocoap.CREATED)
+
+    async def render_post(self, request):
+        made = str(len(self.contents) + 1)
+        self.contents[made,] = request.payload
+        return aiocoap.Message(code=aiocoap.CREATED, location_path=("store", made))
 
 
 class Time(resource.ObservableResource):

@@ -2,7 +2,7 @@
 """CoAP client on unmodified aiocoap; one JSON line per answer. Run it by aio-python.
 
 {"n": 0, "code": "2.05 Content", "seconds": 0.004, "size": 5, "payload": "68656c6c6f"}, "notify": 1 in a notification;
-"layers" tells how many OSCORE layers came off it; {"n": 0, "error": "..."} when no answer came; with --interval also
+"layers" tells how many OSCORE layers came off it, "location" where something was made; {"n": 0, "error": "..."} when no answer came; with --interval also
 {"n": 0, "sent": ...} at the start. --proxy-scheme and --proxy-uri send the request to HOST:PORT instead.
 """
 import argparse
@@ -73,6 +73,8 @@ def say(n, started, message, **more):
     line = {"n": n, "code": str(message.code), "seconds": round(time.monotonic() - started, 6),
             "size": len(message.payload), "payload": message.payload.hex(), "at": started,
             "layers": layers(message.remote)}
+    if message.opt.location_path:
+        line["location"] = "/".join(message.opt.location_path)
     print(json.dumps(dict(line, **more)), flush=True)
 
 

@@ -74,6 +74,24 @@ static void test_added_to_what_is_set(void **state)
 	check(&e, "CON 0.01 0001 # ETag=01", "CON 0.01 0001 # ETag=61 ETag=62");
 }
 
+/* Before the first of them, once, and only if there is one. */
+static void test_lead(void **state)
+{
+	struct edits e = { .n = 0 };
+
+	(void)state;
+	edits_lead(&e, OPTION_LOCATION_PATH, "a/bc");
+	check(&e, "CON 2.01 0001 # ETag=01 Location-Path:x Location-Path:y Location-Query:q !p",
+	      "CON 2.01 0001 # ETag=01 Location-Path:a Location-Path:bc Location-Path:x Location-Path:y "
+	      "Location-Query:q !p");
+	check(&e, "CON 2.01 0001 # ETag=01 Location-Query:q", "CON 2.01 0001 # ETag=01 Location-Query:q");
+	edits_lead(&e, OPTION_LOCATION_PATH, "a");
+	edits_drop(&e, OPTION_ETAG);
+	edits_set_uint(&e, OPTION_MAX_AGE, 5);
+	check(&e,
+	      "CON 2.01 0001 # ETag=01 Location-Path:", "CON 2.01 0001 # Location-Path:a Location-Path: Max-Age=05");
+}
+
 static void test_merge(void **state)
 {
 	static const struct {
@@ -157,9 +175,13 @@ static void test_random_edits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_nothing_to_do),   cmocka_unit_test(test_in_order),
-		cmocka_unit_test(test_all_of_a_number), cmocka_unit_test(test_added_to_what_is_set),
-		cmocka_unit_test(test_merge),           cmocka_unit_test(test_random_edits),
+		cmocka_unit_test(test_nothing_to_do),
+		cmocka_unit_test(test_in_order),
+		cmocka_unit_test(test_all_of_a_number),
+		cmocka_unit_test(test_added_to_what_is_set),
+		cmocka_unit_test(test_lead),
+		cmocka_unit_test(test_merge),
+		cmocka_unit_test(test_random_edits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
