@@ -59,7 +59,7 @@ LIB := \
 	lib/guard/judge.c lib/guard/linksched.c lib/guard/newcomers.c lib/guard/pace.c lib/guard/peers.c lib/guard/ping.c lib/guard/ratelimit.c \
 	lib/guard/reach.c lib/guard/relation.c lib/guard/replies.c lib/guard/reputation.c lib/guard/seqtrack.c lib/guard/settle.c \
 	lib/guard/standing.c lib/guard/verdict.c \
-	lib/oscore/oscore.c lib/oscore/oscore_aad.c lib/oscore/oscore_class.c lib/oscore/oscore_context.c \
+	lib/oscore/decoy.c lib/oscore/oscore.c lib/oscore/oscore_aad.c lib/oscore/oscore_class.c lib/oscore/oscore_context.c \
 	lib/oscore/oscore_option.c lib/oscore/oscore_setup.c lib/oscore/oscore_store.c lib/oscore/replay.c \
 	lib/proxy/cache.c lib/proxy/classify.c lib/proxy/core.c lib/proxy/ending.c lib/proxy/errand.c lib/proxy/exchange.c lib/proxy/fault.c lib/proxy/holds.c \
 	lib/proxy/layers.c lib/proxy/location.c lib/proxy/opening.c lib/proxy/petition.c lib/proxy/pieces.c lib/proxy/proxy.c lib/proxy/proxy_context.c lib/proxy/proxy_fleet.c lib/proxy/proxy_hint.c lib/proxy/reply.c lib/proxy/representation.c lib/proxy/request.c lib/proxy/response.c lib/proxy/share.c lib/proxy/share_key.c lib/proxy/snapshot.c lib/proxy/snapshot_contexts.c \
@@ -83,7 +83,7 @@ GUARDCTL := \
 UNIT := \
 	addr bucket chunks dgram heap siphash \
 	block dedup edits hostile mid msg msgbuf option retransmit uri \
-	aead hkdf oscore oscore_aad oscore_class oscore_context oscore_option oscore_store replay \
+	aead hkdf decoy oscore oscore_aad oscore_class oscore_context oscore_option oscore_store replay \
 	charges echo linksched newcomers pace peers ping ratelimit seqtrack tally \
 	budget guard guard_view handshakes identity inflight judge reach relation replies reputation settle standing \
 	blockwise cache classify exchange forgeries holds layered layers location next_hop pieces proxy reply representation request response rules share snapshot target unwrap upstream \

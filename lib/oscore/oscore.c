@@ -285,8 +285,12 @@ static enum oscore_result strike_out(struct oscore_context *c, const struct msg 
 {
 	struct msg_option echo;
 
-	if (c->synced)
-		return replay_accept(&c->window, number) ? OSCORE_OK : OSCORE_REPLAYED;
+	if (c->synced) {
+		if (replay_accept(&c->window, number))
+			return OSCORE_OK;
+		c->counters.replayed++;
+		return OSCORE_REPLAYED;
+	}
 	if (!msg_find(inside, OPTION_ECHO, &echo) ||
 	    !bytes_equal(echo.value, bytes_of(c->challenge, OSCORE_CHALLENGE))) {
 		c->counters.unsynced++;
@@ -314,14 +318,12 @@ enum oscore_result oscore_unprotect_request(struct oscore_context *c, const stru
 	enum oscore_result r;
 
 	note_request(rq, in, opt);
-	if (c->synced && !replay_is_fresh(&c->window, number)) {
-		c->counters.replayed++;
-		return OSCORE_REPLAYED;
-	}
 	if (!open(c, in, recipient_id(c), opt->piv, &c->received, opt->piv, plain, &inside))
 		return OSCORE_INVALID;
 	r = strike_out(c, &inside, number);
-	if (r == OSCORE_REPLAYED || !msg_is_request(&inside))
+	if (r == OSCORE_REPLAYED)
+		return r;
+	if (!msg_is_request(&inside))
 		return OSCORE_INVALID;
 	/* only a number out of a whole window was never answered before (RFC 8613 §8.3) */
 	rq->nonce_free = r == OSCORE_OK;

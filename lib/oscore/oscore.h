@@ -10,7 +10,7 @@
 
 enum oscore_result {
 	OSCORE_OK,
-	OSCORE_REPLAYED, /* the number was seen before; nothing was decrypted */
+	OSCORE_REPLAYED, /* authentic, but its number was seen before */
 	OSCORE_UNSYNCED, /* authentic, but the window was lost: answer 4.01 with the context's challenge as Echo (B.1.2) */
 	OSCORE_INVALID,   /* not from the holder of this context, or no CoAP message inside */
 	OSCORE_EXHAUSTED, /* no sequence number that is safe to use */
@@ -40,7 +40,11 @@ enum oscore_peer { OSCORE_NEXT_HOP, OSCORE_BEYOND };
  */
 enum oscore_result oscore_protect_request(struct oscore_context *c, const struct msg *in, enum oscore_peer peer,
 					  struct oscore_room *room, struct msg *out, struct oscore_request *rq);
-/* opt: in's OSCORE option, with kid and Partial IV. What is inside replaces what is left outside, and is never merged with it. */
+/*
+ * opt: in's OSCORE option, with kid and Partial IV. The tag is checked before the number, so that what is forged takes the same way
+ * whatever its number is. What is inside replaces what is left outside, and is never merged
+ * with it.
+ */
 enum oscore_result oscore_unprotect_request(struct oscore_context *c, const struct msg *in,
 					    const struct oscore_option *opt, struct oscore_room *room, struct msg *out,
 					    struct oscore_request *rq);

@@ -27,7 +27,7 @@ struct oscore_counters {
 	uint64_t sealed, opened; /* messages */
 	uint64_t failed;         /* not authentic */
 	uint64_t proven_failed;  /* of these, from sources that had proved their address: what counts against the key */
-	uint64_t replayed;       /* authentic by number, but seen before */
+	uint64_t replayed;       /* authentic, but with a number seen before */
 	uint64_t unsynced;       /* answered with an Echo, since the window was lost */
 	uint64_t exhausted;      /* not protected, since no sequence number was safe to use */
 };

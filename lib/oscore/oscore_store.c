@@ -1,8 +1,10 @@
 #include "oscore/oscore_store.h"
 #include "base/memory.h"
+#include "crypto/secret.h"
+#include "oscore/decoy.h"
 
 #define PROBES 2U /* index entries per place, at most: one for its name, one for its source */
-#define NONE   UINT32_MAX
+#define NONE   OSCORE_NOWHERE
 
 struct entry {
 	uint64_t hash; /* 0: free */
@@ -16,6 +18,9 @@ struct oscore_store {
 	uint32_t capacity, mask;
 	bool has_sources;
 	struct siphash_key key;
+	struct decoy decoys[AEAD_COUNT];
+	struct decoy *used[AEAD_COUNT]; /* of the algorithms of those that work */
+	uint32_t n_used;
 };
 
 static uint32_t index_size(uint32_t capacity)
@@ -27,6 +32,19 @@ size_t oscore_store_memory(uint32_t capacity)
 {
 	return sizeof(struct oscore_store) + capacity * sizeof(struct oscore_context) +
 	       index_size(capacity) * sizeof(struct entry);
+}
+
+/* An algorithm that is not available here has no contexts either. */
+static void begin_decoys(struct oscore_store *s)
+{
+	uint64_t key[AEAD_KEY / sizeof(uint64_t)];
+
+	for (uint8_t i = 0; i < AEAD_COUNT; i++) {
+		for (uint8_t k = 0; k < AEAD_KEY / sizeof *key; k++)
+			key[k] = siphash(&s->key, (const uint8_t[]){ i, k }, 2);
+		decoy_init(&s->decoys[i], (enum aead_algorithm)i, (const uint8_t *)key);
+	}
+	secret_wipe(key, sizeof key);
 }
 
 struct oscore_store *oscore_store_create(uint32_t capacity, const struct siphash_key *key)
@@ -44,6 +62,7 @@ struct oscore_store *oscore_store_create(uint32_t capacity, const struct siphash
 		oscore_store_free(s);
 		return NULL;
 	}
+	begin_decoys(s);
 	return s;
 }
 
@@ -52,6 +71,8 @@ void oscore_store_free(struct oscore_store *s)
 	if (s) {
 		for (uint32_t i = 0; s->all && i < s->capacity; i++)
 			oscore_context_wipe(&s->all[i]);
+		for (uint32_t i = 0; i < AEAD_COUNT; i++)
+			decoy_wipe(&s->decoys[i]);
 		memory_free(s->all);
 		memory_free(s->index);
 	}
@@ -110,16 +131,28 @@ static void enter(struct oscore_store *s, uint64_t hash, uint32_t place)
 	s->index[i] = (struct entry){ hash, place };
 }
 
+/* Its algorithm is used by one of ours. */
+static void use_decoy(struct oscore_store *s, struct decoy *d)
+{
+	for (uint32_t i = 0; i < s->n_used; i++)
+		if (s->used[i] == d)
+			return;
+	if (decoy_works(d))
+		s->used[s->n_used++] = d;
+}
+
 void oscore_store_index(struct oscore_store *s)
 {
 	memset(s->index, 0, (s->mask + 1U) * sizeof *s->index);
 	s->has_sources = false;
+	s->n_used = 0;
 	for (uint32_t i = 0; i < s->capacity; i++) {
 		const struct oscore_context *c = &s->all[i];
 		uint64_t list = 0;
 
 		if (!oscore_context_works(c))
 			continue;
+		use_decoy(s, &s->decoys[c->setup.aead]);
 		if (!addr_is_unspecified(&c->source)) {
 			list = hash_source(s, c->source.ip);
 			enter(s, list, i);
@@ -129,41 +162,95 @@ void oscore_store_index(struct oscore_store *s)
 	}
 }
 
+#define STRIDE 4U /* entries looked at at once */
+
+/* `a` where the hash is the one looked for. Without a branch, which would be guessed better for the one or the other. */
+static uint32_t pick(bool is_it, uint32_t a, uint32_t otherwise)
+{
+	uint32_t mask = 0U - is_it;
+
+	return (a & mask) | (otherwise & ~mask);
+}
+
 /*
  * 64 bits of a keyed hash are the name: nobody can aim at another one, and a message that hits one by chance does not decrypt. So a
- * look-up touches the index and nothing else.
+ * look-up touches the index and nothing else; and it goes on to the next free entry, so that it takes as long where there is nothing.
  */
 static uint32_t place_of(const struct oscore_store *s, uint64_t hash)
 {
-	for (uint32_t i = (uint32_t)(hash >> 1) & s->mask; s->index[i].hash; i = (i + 1) & s->mask)
-		if (s->index[i].hash == hash)
-			return s->index[i].place;
-	return NONE;
+	uint32_t i = (uint32_t)(hash >> 1) & s->mask, place = NONE;
+
+	for (bool ended = false; !ended;) {
+		for (unsigned k = 0; k < STRIDE; k++, i = (i + 1) & s->mask) {
+			const struct entry *e = &s->index[i];
+
+			place = pick((e->hash == hash) & (place == NONE), e->place, place); /* the first of a name */
+			ended |= e->hash == 0;
+		}
+	}
+	return place;
+}
+
+static void prefetch(const struct oscore_store *s, uint64_t hash)
+{
+	uint32_t i = (uint32_t)(hash >> 1);
+
+	__builtin_prefetch(&s->index[i & s->mask]);
+	__builtin_prefetch(&s->index[(i + STRIDE - 1) & s->mask]);
 }
 
 void oscore_store_prefetch(const struct oscore_store *s, const struct addr *source, struct bytes kid,
 			   struct bytes kid_context)
 {
-	uint64_t hash;
-
 	if (s->has_sources)
-		__builtin_prefetch(&s->index[(uint32_t)(hash_source(s, source->ip) >> 1) & s->mask]);
+		prefetch(s, hash_source(s, source->ip));
+	if (kid.len <= OSCORE_ID && kid_context.len <= OSCORE_ID_CONTEXT)
+		prefetch(s, hash_name(s, 0, kid, kid_context));
+}
+
+/* *hash: of the name in the list that was looked into; 0: nobody's name is so long. */
+static uint32_t search(const struct oscore_store *s, const struct addr *source, struct bytes kid,
+		       struct bytes kid_context, uint64_t *hash)
+{
+	uint64_t list = s->has_sources ? hash_source(s, source->ip) : 0;
+
+	*hash = 0;
+	if (list && place_of(s, list) == NONE)
+		list = 0;
 	if (kid.len > OSCORE_ID || kid_context.len > OSCORE_ID_CONTEXT)
-		return;
-	hash = hash_name(s, 0, kid, kid_context);
-	__builtin_prefetch(&s->index[(uint32_t)(hash >> 1) & s->mask]);
+		return NONE;
+	*hash = hash_name(s, list, kid, kid_context);
+	return place_of(s, *hash);
 }
 
 struct oscore_context *oscore_store_find(struct oscore_store *s, const struct addr *source, struct bytes kid,
 					 struct bytes kid_context)
 {
-	uint64_t list = s->has_sources ? hash_source(s, source->ip) : 0;
-	uint32_t place;
+	uint64_t hash;
+	uint32_t place = search(s, source, kid, kid_context, &hash);
 
-	if (list && place_of(s, list) == NONE)
-		list = 0;
-	if (kid.len > OSCORE_ID || kid_context.len > OSCORE_ID_CONTEXT)
-		return NULL;
-	place = place_of(s, hash_name(s, list, kid, kid_context));
 	return place == NONE ? NULL : &s->all[place];
+}
+
+/* Where several algorithms are used, each name has one of them for good, as if somebody had it. */
+static struct decoy *decoy_of(const struct oscore_store *s, uint64_t hash)
+{
+	return s->used[(hash >> 32) * s->n_used >> 32];
+}
+
+struct oscore_claim oscore_store_claim(struct oscore_store *s, const struct addr *source, struct bytes kid,
+				       struct bytes kid_context)
+{
+	uint64_t hash;
+	uint32_t place = search(s, source, kid, kid_context, &hash);
+	struct oscore_context *either[2] = { NULL, &s->all[pick(place != NONE, place, 0)] };
+
+	if (s->n_used)
+		either[0] = decoy_for(decoy_of(s, hash), kid);
+	return (struct oscore_claim){ either[place != NONE], place };
+}
+
+struct oscore_context *oscore_store_stand_in(struct oscore_store *s, const struct oscore_context *c)
+{
+	return decoy_for(&s->decoys[c->setup.aead], oscore_id_bytes(&c->setup.recipient_id));
 }

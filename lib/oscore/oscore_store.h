@@ -8,6 +8,8 @@
 #include "base/siphash.h"
 #include "oscore/oscore_context.h"
 
+#define OSCORE_NOWHERE UINT32_MAX
+
 struct oscore_store;
 
 /* Places 0 to capacity-1, none of them working. NULL: no memory. */
@@ -25,4 +27,14 @@ void oscore_store_prefetch(const struct oscore_store *s, const struct addr *sour
 /* kid_context.ptr NULL: absent. NULL: no such context for this source. */
 struct oscore_context *oscore_store_find(struct oscore_store *s, const struct addr *source, struct bytes kid,
 					 struct bytes kid_context);
+
+struct oscore_claim {
+	struct oscore_context *context; /* NULL: none works */
+	uint32_t place;                 /* OSCORE_NOWHERE: it is a decoy */
+};
+/* As find; where there is no such context, but others that work, a decoy of their algorithms stands in, and it takes as long. */
+struct oscore_claim oscore_store_claim(struct oscore_store *s, const struct addr *source, struct bytes kid,
+				       struct bytes kid_context);
+/* In the place of a context that works, but may not be used now. */
+struct oscore_context *oscore_store_stand_in(struct oscore_store *s, const struct oscore_context *c);
 #endif

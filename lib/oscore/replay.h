@@ -17,8 +17,8 @@ struct replay {
 };
 
 void replay_init(struct replay *r, uint8_t size);              /* nothing received yet */
-bool replay_is_fresh(const struct replay *r, uint64_t number); /* before decryption: costs nothing, changes nothing */
-bool replay_accept(struct replay *r, uint64_t number);         /* after it: strikes the number out; false: not fresh */
+bool replay_is_fresh(const struct replay *r, uint64_t number); /* changes nothing */
+bool replay_accept(struct replay *r, uint64_t number);         /* after decryption: strikes it out; false: not fresh */
 /* The window was lost, and this number is known to be fresh: it is struck out with everything below (RFC 8613 B.1.2). */
 void replay_resume(struct replay *r, uint64_t number);
 #endif

@@ -312,6 +312,7 @@ static void look(struct proxy *p, struct request *rq)
 struct unwrapping {
 	struct oscore_room rooms[2];
 	struct msg msgs[2];
+	uint32_t peer;    /* whose context is tried: its place, or PEERS_NOBODY with a decoy */
 	enum fault fault; /* why the last layer did not come off; FAULT_COUNT: no reason */
 };
 
@@ -333,18 +334,36 @@ static bool waits_for_reset(const struct proxy *p, const struct oscore_context *
 	return !c->synced && p->cfg.contexts[oscore_store_place(p->contexts, c)].refuse_unsynced;
 }
 
+/*
+ * A stranger must not learn which kids there are, so one that nobody has is tried with a decoy. Where there is a server for what is not ours,
+ * such kids are that server's clients, whose requests are none of this.
+ */
+static bool wants_decoy(const struct request *rq)
+{
+	return rq->layers.n == 0 && rq->target.server == PROXY_NO_SERVER;
+}
+
+static struct oscore_context *find_context(struct proxy *p, const struct request *rq, struct unwrapping *u)
+{
+	const struct oscore_option *o = &rq->view.option;
+	struct oscore_claim is = oscore_store_claim(p->contexts, &rq->from->remote, o->kid, o->kid_context);
+
+	if (is.context && waits_for_reset(p, is.context)) /* no decoy does */
+		is = (struct oscore_claim){ oscore_store_stand_in(p->contexts, is.context), OSCORE_NOWHERE };
+	u->peer = is.place < PEERS_NOBODY ? is.place : PEERS_NOBODY;
+	return wants_decoy(rq) || u->peer != PEERS_NOBODY ? is.context : NULL;
+}
+
 /* Step 6: the context it claims to be under; NULL: none of ours. A combined request (RFC 9668) needs EDHOC, which is not built. */
 static struct oscore_context *claimed(struct proxy *p, const struct request *rq, struct unwrapping *u)
 {
 	const struct oscore_option *o = &rq->view.option;
-	struct oscore_context *c;
 
 	if (!rq->view.oscore.ptr || rq->view.edhoc || !is_local(p, rq) || u->fault != FAULT_COUNT)
 		return NULL;
 	if (rq->view.unreadable || o->group || !o->kid.ptr || !o->piv.ptr)
 		return NULL;
-	c = oscore_store_find(p->contexts, &rq->from->remote, o->kid, o->kid_context);
-	return c && !waits_for_reset(p, c) ? c : NULL;
+	return find_context(p, rq, u);
 }
 
 /* A decryption is cheap, but not for everybody and for ever. */
@@ -365,15 +384,23 @@ static bool may_try(struct proxy *p, struct request *rq, uint32_t peer, bool *pr
 	return false;
 }
 
-static void book(struct proxy *p, const struct request *rq, struct oscore_context *c, enum oscore_result r, bool proven,
-		 tstamp now)
+static void book(struct proxy *p, const struct request *rq, const struct unwrapping *u, struct oscore_context *c,
+		 enum oscore_result r, bool proven, tstamp now)
 {
-	if (rq->layers.n || r == OSCORE_REPLAYED)
+	if (rq->layers.n)
 		return;
-	/* while the window is lost, what is authentic may be old, and who sent it is anybody */
-	guard_tried(p->guard, &rq->facts, oscore_store_place(p->contexts, c), r == OSCORE_OK, now);
+	/* while the window is lost, what is authentic may be old, and who sent it is anybody; and so is who repeats it */
+	guard_tried(p->guard, &rq->facts, u->peer, r == OSCORE_OK, now);
 	if (r == OSCORE_INVALID && proven)
 		c->counters.proven_failed++;
+}
+
+/* What could not be taken off, and why. */
+static enum fault failed(const struct unwrapping *u, enum oscore_result r)
+{
+	if (u->peer == PEERS_NOBODY)
+		return FAULT_NO_CONTEXT;
+	return r == OSCORE_REPLAYED ? FAULT_REPLAY : FAULT_NOT_AUTHENTIC;
 }
 
 /*
@@ -405,12 +432,12 @@ static bool unwrap_one(struct proxy *p, struct request *rq, struct unwrapping *u
 		refuse(p, rq, MSG_UNAUTHORIZED, FAULT_LAYERS, now);
 		return false;
 	}
-	if (!may_try(p, rq, oscore_store_place(p->contexts, c), &proven, now))
+	if (!may_try(p, rq, u->peer, &proven, now))
 		return false;
 	r = oscore_unprotect_request(c, rq->msg, &rq->view.option, &u->rooms[turn], &u->msgs[turn], &remembered);
-	book(p, rq, c, r, proven, now);
-	if (r != OSCORE_OK && r != OSCORE_UNSYNCED) {
-		u->fault = r == OSCORE_REPLAYED ? FAULT_REPLAY : FAULT_NOT_AUTHENTIC;
+	book(p, rq, u, c, r, proven, now);
+	if ((r != OSCORE_OK && r != OSCORE_UNSYNCED) || u->peer == PEERS_NOBODY) {
+		u->fault = failed(u, r);
 		return true;
 	}
 	layers_push(&rq->layers, p->contexts, c, &remembered);

@@ -317,14 +317,30 @@ static void look_up(struct oscore_store *s, uint32_t n, const char *what, unsign
 			oscore_store_prefetch(s, &source, bytes_of(kids[k], 4), bytes_of(NULL, 0));
 		}
 		for (unsigned k = 0; k < 16; k++)
-			found += oscore_store_find(s, &source, bytes_of(kids[k], 4), bytes_of(NULL, 0)) != NULL;
+			found += oscore_store_claim(s, &source, bytes_of(kids[k], 4), bytes_of(NULL, 0)).place !=
+				 OSCORE_NOWHERE;
 	}
 	report(&t, what, times / 16 * 16);
 	must(found == times / 16 * 16, "a context is not found");
 }
 
+/* A request of the context's holder, but for one bit of its kid, or of its tag. */
+static struct wire forged(struct oscore_context *c, unsigned n, bool kid)
+{
+	struct wire w = nested_request(c, n);
+	struct msg_option option;
+	struct msg m;
+
+	must(msg_parse(&m, bytes_of(w.at, w.len)) == MSG_OK && msg_find(&m, OPTION_OSCORE, &option), "no layer");
+	if (kid)
+		w.at[(size_t)(option.value.ptr - w.at) + option.value.len - 1] ^= 1;
+	else
+		w.at[w.len - 1] ^= 1;
+	return w;
+}
+
 /* Datagrams that claim to be ours, from somebody who proves nothing: no kid of ours, or a forged tag. */
-static void forgeries(struct proxy *p, struct oscore_context *c, tstamp *now)
+static void forgeries(struct proxy *p, struct oscore_context *c, unsigned round, tstamp *now)
 {
 	static struct wire wires[2][REQUESTS];
 	static const char *const names[] = { "unknown_kid", "forged" };
@@ -333,16 +349,17 @@ static void forgeries(struct proxy *p, struct oscore_context *c, tstamp *now)
 	addr_parse(&from.remote, "[2001:db8:bad::1]:40001", 0);
 	from.local = p->cfg.listens[0].bind;
 	for (unsigned i = 0; i < REQUESTS; i++) {
-		wires[0][i] = plain_request(i);
-		wires[1][i] = nested_request(c, i);
-		wires[1][i].at[wires[1][i].len - 1] ^= 1;
+		wires[0][i] = forged(c, i, true);
+		wires[1][i] = forged(c, REQUESTS + i, false); /* no duplicate of it */
 	}
-	for (unsigned kind = 0; kind < 2; kind++) {
+	for (unsigned turn = 0; turn < 2; turn++) {
+		unsigned kind = (turn + round) & 1; /* whoever comes second finds all in the cache */
 		uint64_t before = oscore_store_at(p->contexts, 0)->counters.failed;
 		struct clock t = start();
 
 		for (unsigned i = 0; i < REQUESTS; i++) {
 			*now += TSTAMP_MS;
+			from.remote.ip[1] = (uint8_t)kind; /* what a prefix may try is no other's */
 			from.remote.ip[10] = (uint8_t)(i >> 8);
 			from.remote.ip[11] = (uint8_t)i;
 			proxy_receive(p, &from, bytes_of(wires[kind][i].at, wires[kind][i].len), *now);
@@ -393,7 +410,7 @@ int main(int argc, char **argv)
 		must(a == REQUESTS && b == REQUESTS, "a request was lost");
 		look_up(few, 10, "find_10", 100000);
 		look_up(many, 100000, "find_100000", 100000);
-		forgeries(q, &client, &now);
+		forgeries(q, &client, r, &now);
 		printf("\"round\": %u }\n", r);
 	}
 	proxy_free(p);

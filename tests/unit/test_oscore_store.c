@@ -193,6 +193,31 @@ static int naive_find(struct oscore_store *s, uint32_t capacity, const char *sou
 
 #define ANY(list) list[draw() % (sizeof(list) / sizeof *(list))]
 
+static unsigned n_working(struct oscore_store *s, uint32_t capacity)
+{
+	unsigned n = 0;
+
+	for (uint32_t i = 0; i < capacity; i++)
+		n += oscore_context_works(oscore_store_at(s, i));
+	return n;
+}
+
+/* Who has no context gets a decoy, as long as there is a context at all. */
+static void check_claim(struct oscore_claim c, const struct oscore_context *found, unsigned working, struct bytes kid)
+{
+	if (found) {
+		assert_ptr_equal(c.context, found);
+		assert_int_not_equal(c.place, OSCORE_NOWHERE);
+		return;
+	}
+	assert_int_equal(c.place, OSCORE_NOWHERE);
+	assert_int_equal(c.context != NULL, working > 0);
+	if (c.context) {
+		assert_false(oscore_context_works(c.context));
+		assert_int_equal(c.context->setup.recipient_id.len, kid.len < OSCORE_ID ? kid.len : OSCORE_ID);
+	}
+}
+
 static void test_random(void **state)
 {
 	static const uint32_t capacities[] = { 1, 2, 3, 7, 16, 64 };
@@ -225,6 +250,8 @@ static void test_random(void **state)
 				addr_parse(&from, source, 5683);
 				expected = naive_find(s, capacities[n], source, kid, kid_context);
 				got = oscore_store_find(s, &from, kid, kid_context);
+				check_claim(oscore_store_claim(s, &from, kid, kid_context), got,
+					    n_working(s, capacities[n]), kid);
 				assert_int_equal(got ? (int)oscore_store_place(s, got) : -1, expected);
 				found += expected >= 0;
 				missed += expected < 0;

@@ -504,6 +504,64 @@ static void test_tries(void **state)
 	}
 }
 
+/* As good as it looks, and naming no server: what comes back. */
+static unsigned forge(struct bottle *b, const char *who, unsigned i, unsigned kid, unsigned piv)
+{
+	unsigned seen;
+
+	engine_line(b->e, "%s> CON 0.02 %04x #%04x OSCORE=0a%04x%02x !=00112233445566778899aabbccddeeff0011223344", who,
+		    i, i, piv, kid);
+	seen = b->e->n_out ? 256U * b->e->out[0].len + b->e->out[0].buf[1] : 0;
+	assert_true(b->e->n_out <= 1);
+	b->e->n_out = 0;
+	return seen;
+}
+
+/* Who tries a kid often hears the same, and is tried as often, whether it exists or not, in whatever state its context is. */
+static void test_uniform_tries(void **state)
+{
+	static const struct {
+		bool synced, refuse_unsynced;
+		unsigned next; /* number of the window */
+		uint8_t aead;
+	} rows[] = {
+		{ true, false, 0, AEAD_AES_CCM_16_64_128 },
+		{ true, false, 50000, AEAD_AES_CCM_16_64_128 },  /* all numbers are old */
+		{ false, false, 50000, AEAD_AES_CCM_16_64_128 }, /* the window was lost */
+		{ false, true, 50000, AEAD_AES_128_GCM },
+		{ true, false, 0, AEAD_CHACHA20_POLY1305 },
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct bottle b = bottle_of(engine_roomy());
+		struct oscore_state s = bottle_fresh(0, rows[i].synced);
+		uint64_t *faults;
+
+		bottle_context(&b, "known", 7, PROXY_NO_SERVER);
+		b.cfg.contexts[0].setup.aead = rows[i].aead;
+		b.cfg.contexts[0].refuse_unsynced = rows[i].refuse_unsynced;
+		bottle_start_off(&b);
+		s.window.next = rows[i].next;
+		bottle_install(&b, 0, &s, 100);
+		faults = b.e->proxy->faults;
+		for (unsigned n = 0; n < 3 * GUARD_FORGERIES; n++) {
+			unsigned known = forge(&b, "a", n, 0x20, n + 1), unknown = forge(&b, "c", n, 0x77, n + 1);
+
+			if (known != unknown)
+				fail_msg("row %u, try %u: %04x %04x", i, n, known, unknown);
+			engine_wait(b.e, 100 * TSTAMP_MS);
+		}
+		assert_int_equal(faults[FAULT_NO_CONTEXT] + faults[FAULT_NOT_AUTHENTIC] + faults[FAULT_KEY_RATE],
+				 6 * GUARD_FORGERIES);
+		assert_int_equal(faults[FAULT_NOT_AUTHENTIC], rows[i].refuse_unsynced ? 0 : faults[FAULT_NO_CONTEXT]);
+		assert_true(faults[FAULT_KEY_RATE] > GUARD_FORGERIES);
+		assert_int_equal(b.e->failed_opens,
+				 faults[FAULT_NOT_AUTHENTIC]); /* a trace tells of none that has no name */
+		bottle_stop(&b);
+	}
+}
+
 /* --- after a restart ---------------------------------------------------------------------------------------------- */
 
 static void test_unsynced(void **state)
@@ -661,15 +719,15 @@ static void test_many_options(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_authorization),  cmocka_unit_test(test_refused_inside),
-		cmocka_unit_test(test_default_server), cmocka_unit_test(test_layers),
-		cmocka_unit_test(test_kid_inside),     cmocka_unit_test(test_tries),
-		cmocka_unit_test(test_unsynced_port),  cmocka_unit_test(test_max_layers),
-		cmocka_unit_test(test_bombs),          cmocka_unit_test(test_repeated),
-		cmocka_unit_test(test_precise),        cmocka_unit_test(test_uniform),
-		cmocka_unit_test(test_unsynced),       cmocka_unit_test(test_refuse_unsynced),
-		cmocka_unit_test(test_mute),           cmocka_unit_test(test_source),
-		cmocka_unit_test(test_many_options),
+		cmocka_unit_test(test_authorization),   cmocka_unit_test(test_refused_inside),
+		cmocka_unit_test(test_default_server),  cmocka_unit_test(test_layers),
+		cmocka_unit_test(test_kid_inside),      cmocka_unit_test(test_tries),
+		cmocka_unit_test(test_unsynced_port),   cmocka_unit_test(test_max_layers),
+		cmocka_unit_test(test_bombs),           cmocka_unit_test(test_repeated),
+		cmocka_unit_test(test_precise),         cmocka_unit_test(test_uniform),
+		cmocka_unit_test(test_uniform_tries),   cmocka_unit_test(test_unsynced),
+		cmocka_unit_test(test_refuse_unsynced), cmocka_unit_test(test_mute),
+		cmocka_unit_test(test_source),          cmocka_unit_test(test_many_options),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
