@@ -1,4 +1,5 @@
 #include "digest.h"
+#include "proxy/fault.h"
 #include "proxy/snapshot.h"
 #include <stdio.h>
 #include <string.h>
@@ -49,6 +50,16 @@ static void say(struct tally *t)
 	t->total = t->most = 0;
 }
 
+/* Enough of them, and one would be believed (Kaminsky's attack on DNS). A few are of devices that answer late. */
+static void warn(struct log *l, uint64_t unasked)
+{
+	if (unasked > DIGEST_GUESSES)
+		log_event(l, LEVEL_WARN,
+			  &(struct event){ EVENT_GUESSES, { [FIELD_REASON] = fault_word(FAULT_UNASKED) } },
+			  "%llu responses that nobody asked for in the last %llu s or so: somebody may be guessing",
+			  (unsigned long long)unasked, (unsigned long long)(DIGEST_PERIOD / TSTAMP_S));
+}
+
 static void header(void *arg, const char *const *names, unsigned n)
 {
 	(void)arg, (void)names, (void)n;
@@ -66,6 +77,8 @@ static void row(void *arg, const struct snapshot_cell *cells, unsigned n)
 	uint64_t more = growth(t->digest, hash(cells), cells[COLUMN_COUNT].count);
 
 	(void)n;
+	if (strcmp(cells[COLUMN_REASON].text, fault_word(FAULT_UNASKED)) == 0)
+		warn(t->log, more);
 	if (!is_refusal(cells))
 		return;
 	if (strcmp(t->server, cells[COLUMN_SERVER].text) != 0) {

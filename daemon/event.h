@@ -14,6 +14,8 @@
 	X(CONFIG_ERROR, "config-error", "5ec604181e5af20fa561a9f33ab1d6db", "one thing that is wrong with it")         \
 	X(REFUSALS, "refusals", "6cb46b3fe7a96530fb3007087366f501",                                                    \
 	  "how many requests a server was spared in 30 s; COAP_REASON is the most frequent one")                       \
+	X(GUESSES, "guesses", "95f7343f36df45e1b8f306d368e6f6b9",                                                      \
+	  "more than 100 responses a minute in the name of devices that nobody asked for: somebody may be guessing")   \
 	X(VERDICT, "verdict", "3dc098590fcc347d2b1e7b137ee561a2", "one request, judged; with log-level debug only")    \
 	X(FORGOTTEN, "forgotten", "5edc31d031f3bcb2673202a5cb732915",                                                  \
 	  "somebody ordered that an address be forgotten (coap-guardctl forget)")                                      \

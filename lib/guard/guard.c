@@ -382,13 +382,18 @@ uint16_t guard_ping(struct guard *g, const struct addr *client, const struct add
 	return ping_mid(&g->ping_key, client, listener, now);
 }
 
+bool guard_guesses(const struct guard *g, const struct addr *client, tstamp now)
+{
+	return ratelimit_load(g->guesses, client, now) >= 1000;
+}
+
 bool guard_pong(struct guard *g, const struct addr *client, const struct addr *listener, uint16_t mid, bool *again,
 		tstamp now)
 {
 	uint64_t slot;
 
 	*again = false;
-	if (ratelimit_load(g->guesses, client, now) >= 1000)
+	if (guard_guesses(g, client, now))
 		return false;
 	if (!ping_check(&g->ping_key, client, listener, mid, now, &slot)) {
 		guard_missed(g, client, now);
@@ -401,7 +406,7 @@ bool guard_pong(struct guard *g, const struct addr *client, const struct addr *l
 
 bool guard_heard(struct guard *g, const struct addr *client, tstamp now)
 {
-	if (ratelimit_load(g->guesses, client, now) >= 1000)
+	if (guard_guesses(g, client, now))
 		return false;
 	reach_pong(g->reach, guard_flow(g, client), client, now / PING_SLOT, g->policy.echo_validity, now);
 	return true;

@@ -85,6 +85,8 @@ bool guard_pong(struct guard *g, const struct addr *client, const struct addr *l
  * too often, and proves nothing for a while.
  */
 bool guard_heard(struct guard *g, const struct addr *client, tstamp now);
+/* So many wrong answers and resets came from its prefix within a minute that a right one may be a guess. */
+bool guard_guesses(const struct guard *g, const struct addr *client, tstamp now);
 /* An acknowledgement of nothing: a guess, perhaps. */
 void guard_missed(struct guard *g, const struct addr *client, tstamp now);
 uint16_t guard_ping(struct guard *g, const struct addr *client, const struct addr *listener, tstamp now);

@@ -82,6 +82,7 @@ struct proxy {
 	struct linksched *links[POLICY_LINKS];
 	struct mid_space mids[POLICY_SERVERS];
 	struct pace paces[POLICY_SERVERS];
+	struct bucket wrong_resets[POLICY_SERVERS];
 	struct list parked[POLICY_SERVERS]; /* what exchanges that are parked have for the device, oldest first */
 	struct oscore_store *contexts;      /* by the places of cfg.contexts */
 	uint8_t layers_of

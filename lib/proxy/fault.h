@@ -12,7 +12,8 @@
 	X(OPTIONS, "options", "more options than max-options")                                                         \
 	X(LARGE, "large", "larger than max-datagram")                                                                  \
 	X(CODE, "code", "reserved code class, or code and type do not fit")                                            \
-	X(UNASKED, "unasked", "response or acknowledgement that matches no request")                                   \
+	X(UNASKED, "unasked", "response of a device, or in its name, that matches no request")                         \
+	X(STRAY, "stray", "response to a listener, where only requests come")                                          \
 	X(BAD_OPTION, "bad-option", "unsafe or malformed option: 4.02")                                                \
 	X(NO_TARGET, "no-target", "no configured server is meant")                                                     \
 	X(HOP_LIMIT, "hop-limit", "Hop-Limit ran out: 5.08")                                                           \

@@ -170,6 +170,8 @@ static void client_empty(struct proxy *p, const struct path *from, const struct 
 	if (m->type == MSG_CON) {
 		if (from->remote.port >= 1024 && guard_may_reply(p->guard, &from->remote, now)) /* a ping */
 			reply_reset(p, from, m->mid);
+	} else if (x && m->type == MSG_RESET && guard_guesses(p->guard, &from->remote, now)) {
+		reply_doubt(x);
 	} else if (x && m->type == MSG_RESET) { /* the client wants no more of this */
 		core_count(p, FAULT_CLIENT_GONE);
 		ending_drop(p, x, OUTCOME_NEUTRAL, now);
@@ -239,7 +241,7 @@ static void look_at(struct proxy *p, struct arrival *a, const struct proxy_input
 		a->kind = ARRIVAL_REQUEST;
 		request_prepare(p, &a->request, &in->from, in->datagram, m);
 	} else { /* never answered */
-		core_count(p, msg_is_response(m) ? FAULT_UNASKED : FAULT_CODE);
+		core_count(p, msg_is_response(m) ? FAULT_STRAY : FAULT_CODE);
 	}
 }
 

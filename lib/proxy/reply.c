@@ -410,6 +410,11 @@ static bool wants_con(const struct proxy *p, struct exchange *x, bool confirmabl
 	return true;
 }
 
+void reply_doubt(struct exchange *x)
+{
+	x->notified = CON_EVERY - 1;
+}
+
 static bool write_edited(const struct edits *e, const struct msg *response, struct msgbuf *b)
 {
 	if (e->n || e->lead) {

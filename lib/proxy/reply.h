@@ -51,6 +51,11 @@ bool reply_release(struct proxy *p, struct exchange *x, tstamp now);
 void reply_discard(struct proxy *p, struct exchange *x);
 /* The client acknowledged the last CON it was sent. True: that was the last of x, which may be dropped. */
 bool reply_acknowledged(struct proxy *p, struct exchange *x, tstamp now);
+/*
+ * A reset came for x that may be a guess: the next notification asks, and when nobody acknowledges it the client is gone. A true reset is
+ * believed that much later, and a guessed one never.
+ */
+void reply_doubt(struct exchange *x);
 /* The client's own CON (response) timer of x fired. False: the client is gone. */
 bool reply_retransmit(struct proxy *p, struct exchange *x, tstamp now);
 #endif

@@ -27,11 +27,18 @@ static void acknowledged(struct proxy *p, uint8_t server, uint16_t mid, tstamp n
 	exchange_arm(&p->exchanges, x);
 }
 
+/* Wrong resets in a device's name, after which a right one may be a guess. It is sent again when our request is. */
+#define WRONG_RESETS     ((struct rate){ 8, TSTAMP_MIN })
+#define WRONG_RESETS_MAX 8
+
 static void reset(struct proxy *p, uint8_t server, uint16_t mid, tstamp now)
 {
 	struct exchange *x = exchange_by_up_mid(&p->exchanges, server, mid);
+	struct bucket *wrong = &p->wrong_resets[server];
 
-	if (x && (x->state == EXCHANGE_SENT || x->state == EXCHANGE_ACKED))
+	if (!x || (x->state != EXCHANGE_SENT && x->state != EXCHANGE_ACKED))
+		bucket_take(wrong, WRONG_RESETS, WRONG_RESETS_MAX, 1, now);
+	else if (bucket_wait(wrong, WRONG_RESETS, WRONG_RESETS_MAX, 1, now) == 0)
 		ending_failed(p, x, MSG_BAD_GATEWAY, FAULT_DEVICE_RESET, now);
 }
 

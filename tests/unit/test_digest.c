@@ -52,9 +52,37 @@ static void test_flood_is_a_line(void **state)
 	engine_stop(e);
 }
 
+/* A hundred a minute may be a device that is late. */
+static void test_guesses(void **state)
+{
+	struct proxy_config c = engine_careful();
+	struct engine *e = engine_start(&c);
+	struct digest d = { .due = 0 };
+
+	(void)state;
+	for (unsigned period = 0; period < 4; period++) {
+		for (unsigned i = 0; i < DIGEST_GUESSES + period % 2; i++) {
+			engine_line(e, "lamp> ACK 2.05 %04x #%016x !bad", i, i);
+			engine_line(e, "a> ACK 2.05 %04x #%016x !bad", i, i); /* clients have nothing to guess */
+		}
+		digest_stir(&d);
+		digest_says(&d, e->proxy, e->now);
+		if (period % 2 == 0)
+			assert_string_equal(said, "");
+		else
+			assert_non_null(strstr(said, "<4>51 responses that nobody asked for"));
+		digest_stir(&d);
+		assert_string_equal(digest_says(&d, e->proxy, e->now), ""); /* nor more often */
+		e->now += DIGEST_PERIOD;
+	}
+	assert_int_equal(e->proxy->faults[FAULT_UNASKED], 4 * DIGEST_GUESSES + 2);
+	assert_int_equal(e->proxy->faults[FAULT_STRAY], 4 * DIGEST_GUESSES + 2);
+	engine_stop(e);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_flood_is_a_line) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_flood_is_a_line), cmocka_unit_test(test_guesses) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -563,6 +563,68 @@ static void test_observe_proven_later(void **state)
 	engine_stop(e);
 }
 
+/* In a client's name, or a device's: a hundred and more with Message IDs that were never used. */
+static void wrong_resets(struct engine *e, const char *who, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		engine_line(e, "%s> RST 0.00 %04x #", who, 0xf000 + i);
+}
+
+/* After many wrong resets a right one is perhaps a guess: the client is asked. */
+static void test_guessed_reset(void **state)
+{
+	struct proxy_config c = engine_roomy();
+	struct engine *e = engine_start(&c);
+
+	(void)state;
+	ENGINE_PLAY(e, "prove a", "a> CON 0.01 0001 #01 " REGISTER,
+		    "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature", "lamp> ACK 2.05 $ #$t Observe=01 !1",
+		    "a< ACK 2.05 0001 #01 Observe=* !1", "lamp> NON 2.05 7001 #$t Observe=02 !2",
+		    "a< NON 2.05 *m #01 Observe=* !2");
+	wrong_resets(e, "a", 100);
+	ENGINE_PLAY(e, "a> RST 0.00 $m #", "lamp> NON 2.05 7002 #$t Observe=03 !3", "a< CON 2.05 *m #01 Observe=* !3",
+		    "a> ACK 0.00 $m #", "lamp> NON 2.05 7003 #$t Observe=04 !4", "a< NON 2.05 *m #01 Observe=* !4");
+	/* it was no guess */
+	ENGINE_PLAY(e, "a> RST 0.00 $m #", "lamp> NON 2.05 7004 #$t Observe=05 !5", "a< CON 2.05 *m #01 Observe=* !5",
+		    "a> RST 0.00 $m #");
+	assert_true(e->proxy->exchanges.count > 0);
+	for (unsigned i = 0; i < 93; i++) { /* and is not heard now, either: there are always wrong ones */
+		wrong_resets(e, "a", 3);
+		engine_wait(e, TSTAMP_S);
+	}
+	assert_int_equal(e->proxy->exchanges.count, 0);
+	e->n_out = 0;
+	/* a minute later they are believed again */
+	ENGINE_PLAY(e, "wait 70s", "prove a", "a> CON 0.01 0002 #02 " REGISTER,
+		    "lamp< CON 0.01 * #*t Observe= Uri-Path:temperature", "lamp> ACK 2.05 $ #$t Observe=01 !1",
+		    "a< ACK 2.05 0002 #02 Observe=* !1", "lamp> NON 2.05 7005 #$t Observe=02 !2",
+		    "a< NON 2.05 *m #02 Observe=* !2", "a> RST 0.00 $m #");
+	assert_int_equal(e->proxy->exchanges.count, 0);
+	engine_stop(e);
+}
+
+/* The device says it again when it is asked again. */
+static void test_guessed_device_reset(void **state)
+{
+	struct proxy_config c = engine_roomy();
+	struct engine *e = engine_start(&c);
+
+	(void)state;
+	ENGINE_PLAY(e, "prove a", "a> CON 0.01 0001 #01 " GET, "lamp< CON 0.01 *m #*t Uri-Path:temperature");
+	wrong_resets(e, "lamp", 9);
+	ENGINE_PLAY(e, "lamp> RST 0.00 $m #", "quiet", "lamp> ACK 2.05 $m #$t !on", "a< ACK 2.05 0001 #01 !on");
+	ENGINE_PLAY(e, "a> CON 0.01 0002 #02 " GET, "lamp< CON 0.01 *m #*t Uri-Path:temperature");
+	wrong_resets(e, "lamp", 9);
+	ENGINE_PLAY(e, "lamp> RST 0.00 $m #", "quiet", "wait 10s");
+	e->n_out = 0;
+	ENGINE_PLAY(e, "lamp> RST 0.00 $m #", "a< CON 5.02 * #02", "a> ACK 0.00 $ #", "quiet");
+	/* another device's are not doubted */
+	ENGINE_PLAY(e, "a> CON 0.01 0003 #03 Uri-Path:house Uri-Path:door", "door< CON 0.01 *m #*t");
+	wrong_resets(e, "lamp", 9);
+	ENGINE_PLAY(e, "door> RST 0.00 $m #", "a< ACK 5.02 0003 #03");
+	engine_stop(e);
+}
+
 /* A client that is gone is noticed, however often the device has news: its CON is repeated, not replaced. */
 static void test_vanished(void **state)
 {
@@ -725,6 +787,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_vanished),
+		cmocka_unit_test(test_guessed_reset),
+		cmocka_unit_test(test_guessed_device_reset),
 		cmocka_unit_test(test_news_meanwhile),
 		cmocka_unit_test(test_device_repeats),
 		cmocka_unit_test(test_opaque_ends),
