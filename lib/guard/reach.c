@@ -80,11 +80,7 @@ static struct record *claim(struct reach *r, uint64_t key, const struct addr *en
 
 static struct reach_view view(const struct record *rec, uint64_t validity, tstamp now)
 {
-	struct reach_view v = { .endpoint = rec->endpoint,
-				.echo = rec->echo,
-				.home = rec->home,
-				.shown = rec->shown,
-				.proven = rec->proven };
+	struct reach_view v = { .echo = rec->echo, .home = rec->home, .shown = rec->shown };
 
 	v.wary = !tstamp_reached(rec->wary_until, now);
 	if (rec->state != REACH_NONE && tstamp_since(rec->proven, now) <= validity)

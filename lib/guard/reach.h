@@ -16,14 +16,13 @@ enum reach_state {
 	REACH_PROVEN /* Echo, or pings of two slots */
 };
 
+/* Small enough for a register: it is asked for with every request. */
 struct reach_view {
-	struct addr endpoint;
 	enum reach_state state;
 	bool echo;  /* has shown an Echo before: 4.01 with Echo serves it */
 	bool home;  /* a relation lives here */
 	bool shown; /* return-routability was shown here once, however long ago */
 	bool wary;  /* somebody seems to spoof this endpoint: only Echo counts */
-	tstamp proven;
 };
 
 struct reach *reach_create(uint32_t entries); /* rounded up to a power of two; NULL: no memory */

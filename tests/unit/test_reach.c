@@ -81,7 +81,7 @@ static void test_marks(void **state)
 
 static void count(void *arg, const struct reach_view *v)
 {
-	assert_true(v->endpoint.ip[15] == 7);
+	assert_true(v->echo);
 	++*(unsigned *)arg;
 }
 
@@ -126,7 +126,7 @@ static void test_against_copy(void **state)
 		struct reach_view v = reach_find(r, k, VALID, now);
 
 		if (v.state != REACH_NONE)
-			assert_true(v.proven == copy[k].proven && now - v.proven <= VALID);
+			assert_true(copy[k].proven && now - copy[k].proven <= VALID);
 		assert_true(!v.home || copy[k].home);
 		assert_true(!v.echo || copy[k].echo);
 		now += (1 + (n >> 32 & 255)) * TSTAMP_MS;
