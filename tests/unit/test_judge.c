@@ -643,6 +643,29 @@ static void test_guesser(void **state)
 	guard_free(g);
 }
 
+/* A spoofer's pings are answered by the true client: ten such tries at once, then only an Echo counts. */
+static void test_doubted_tries(void **state)
+{
+	struct policy p = usual();
+	struct guard *g;
+	tstamp now;
+
+	(void)state;
+	p.servers[0].trusted_rate = (struct rate){ 1000, TSTAMP_S };
+	g = cast(&p, &now);
+	for (unsigned i = 0; i <= GUARD_MOVED_MAX; i++) {
+		struct guard_request rq = facts(DOUBTED, 3, 101);
+		struct verdict v;
+
+		pong(g, DOUBTED, 1, now);
+		v = guard_check(g, &rq, now);
+		assert_int_equal(v.action, i < GUARD_MOVED_MAX ? VERDICT_FORWARD : VERDICT_THROTTLE);
+		assert_int_equal(v.reason, REASON_DOUBTED);
+		guard_report(g, v.ticket, OUTCOME_NEUTRAL, now);
+	}
+	guard_free(g);
+}
+
 /* Where a relation lives, another kid has one try until the device accepts it. */
 static void test_neighbours(void **state)
 {
@@ -814,6 +837,7 @@ int main(void)
 		cmocka_unit_test(test_replayable),
 		cmocka_unit_test(test_prefix_levels),
 		cmocka_unit_test(test_neighbours),
+		cmocka_unit_test(test_doubted_tries),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

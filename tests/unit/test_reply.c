@@ -204,6 +204,44 @@ static void test_con_now_and_then(void **state)
 	engine_stop(e);
 }
 
+/* I3 to the byte: three times what came, and 136 at most; what is held for want of a proof is held as long as an answer is waited for. */
+static void test_i3_to_the_byte(void **state)
+{
+	struct proxy_config c = engine_roomy();
+	struct engine *e = engine_start(&c);
+
+	(void)state;
+	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 Uri-Path:lamp", "lamp< CON 0.01 * #*",
+		    "lamp> ACK 2.05 $ #$ !" LONG "01234567890123456789",
+		    "a< ACK 2.05 0001 #01 !" LONG "01234567890123456789", "quiet", "b> CON 0.01 0001 #01 Uri-Path:lamp",
+		    "lamp< CON 0.01 * #*", "lamp> ACK 2.05 $ #$ !" LONG "012345678901234567890", "b< CON 0.00 * #",
+		    "quiet", "c> CON 0.01 0001 #01 Uri-Path:lamp Uri-Query:" LONG, "lamp< CON 0.01 * #* *q",
+		    "lamp> ACK 2.05 $ #$ !" LONG "012345678901234567890123456789",
+		    "c< ACK 2.05 0001 #01 !" LONG "012345678901234567890123456789", "quiet",
+		    "d> CON 0.01 0001 #01 Uri-Path:lamp Uri-Query:" LONG, "lamp< CON 0.01 * #* *q",
+		    "lamp> ACK 2.05 $ #$ !" LONG "0123456789012345678901234567890", "d< CON 0.00 * #", "quiet");
+	assert_int_equal(e->proxy->exchanges.count, 2);
+	ENGINE_PLAY(e, "wait 94s", "quiet");
+	assert_int_equal(e->proxy->exchanges.count, 0);
+	engine_stop(e);
+}
+
+/* Whoever acknowledges what was no CON, and so had a number that can be guessed, proves nothing. */
+static void test_ack_of_non(void **state)
+{
+	struct proxy_config c = engine_roomy();
+	struct engine *e = engine_start(&c);
+
+	(void)state;
+	ENGINE_PLAY(e, "prove a", "a> CON 0.01 0001 #01 " REG, "lamp< CON 0.01 * #*t Observe= Uri-Path:t",
+		    "lamp> ACK 2.05 $ #$t Observe=01 Max-Age=ffff !1", "a< ACK 2.05 0001 #01 Observe=* Max-Age=ffff !1",
+		    "lamp> NON 2.05 7001 #$t Observe=02 Max-Age=ffff !2",
+		    "a< NON 2.05 *m #01 Observe=* Max-Age=ffff !2", "wait 2min", "a> ACK 0.00 $m #",
+		    "lamp> NON 2.05 7002 #$t Observe=03 Max-Age=ffff !3", "a< CON 2.05 * #01 Observe=* Max-Age=ffff !3",
+		    "a> RST 0.00 $ #", "flush");
+	engine_stop(e);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -215,6 +253,8 @@ int main(void)
 		cmocka_unit_test(test_held_last_word),
 		cmocka_unit_test(test_asks_within_replies),
 		cmocka_unit_test(test_repeated_within_i3),
+		cmocka_unit_test(test_i3_to_the_byte),
+		cmocka_unit_test(test_ack_of_non),
 		cmocka_unit_test(test_con_now_and_then),
 	};
 

@@ -209,6 +209,21 @@ static void test_kid_inside(void **state)
 	bottle_stop(&b);
 }
 
+/* A listener that is silent is so to strangers. */
+static void test_silent_listener(void **state)
+{
+	struct bottle b = three(engine_roomy());
+	struct bottle_talk t = { .piv = 0 };
+
+	(void)state;
+	b.cfg.listens[0].silent = true;
+	bottle_start(&b);
+	bottle_ask(&b, &t, "a", ALL, "CON 0.01 0001 #20 Uri-Path:nowhere");
+	bottle_hear(&b, &t, "a", 1, "ACK 4.04 0001 #20");
+	ENGINE_PLAY(b.e, "a> CON 0.01 0002 #20 Uri-Path:nowhere", "quiet");
+	bottle_stop(&b);
+}
+
 /* Errors bear exactly the layers that came off, and the last context decides. */
 static void test_layers(void **state)
 {
@@ -719,15 +734,25 @@ static void test_many_options(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_authorization),   cmocka_unit_test(test_refused_inside),
-		cmocka_unit_test(test_default_server),  cmocka_unit_test(test_layers),
-		cmocka_unit_test(test_kid_inside),      cmocka_unit_test(test_tries),
-		cmocka_unit_test(test_unsynced_port),   cmocka_unit_test(test_max_layers),
-		cmocka_unit_test(test_bombs),           cmocka_unit_test(test_repeated),
-		cmocka_unit_test(test_precise),         cmocka_unit_test(test_uniform),
-		cmocka_unit_test(test_uniform_tries),   cmocka_unit_test(test_unsynced),
-		cmocka_unit_test(test_refuse_unsynced), cmocka_unit_test(test_mute),
-		cmocka_unit_test(test_source),          cmocka_unit_test(test_many_options),
+		cmocka_unit_test(test_authorization),
+		cmocka_unit_test(test_refused_inside),
+		cmocka_unit_test(test_default_server),
+		cmocka_unit_test(test_layers),
+		cmocka_unit_test(test_kid_inside),
+		cmocka_unit_test(test_tries),
+		cmocka_unit_test(test_unsynced_port),
+		cmocka_unit_test(test_max_layers),
+		cmocka_unit_test(test_bombs),
+		cmocka_unit_test(test_repeated),
+		cmocka_unit_test(test_precise),
+		cmocka_unit_test(test_uniform),
+		cmocka_unit_test(test_uniform_tries),
+		cmocka_unit_test(test_unsynced),
+		cmocka_unit_test(test_silent_listener),
+		cmocka_unit_test(test_refuse_unsynced),
+		cmocka_unit_test(test_mute),
+		cmocka_unit_test(test_source),
+		cmocka_unit_test(test_many_options),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
