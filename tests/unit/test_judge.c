@@ -666,6 +666,64 @@ static void test_doubted_tries(void **state)
 	guard_free(g);
 }
 
+/* Whoever holds a key of ours waits for the key exchange under way, too; and his own bucket is his own. */
+static void test_authenticated_handshake(void **state)
+{
+	struct guard_request first = facts(STRANGER, -1, 0), second = facts(ELSEWHERE, -1, 0);
+	struct policy p = usual();
+	struct verdict v, w;
+	struct guard *g;
+	tstamp now;
+
+	(void)state;
+	g = cast(&p, &now);
+	first.handshake = second.handshake = second.authenticated = true;
+	v = guard_check(g, &first, now);
+	assert_int_equal(v.action, VERDICT_FORWARD);
+	w = guard_check(g, &second, now);
+	assert_true(w.action == VERDICT_THROTTLE && w.reason == REASON_HANDSHAKE_BUSY && w.retry_after_s == 1);
+	guard_report(g, v.ticket, OUTCOME_NEUTRAL, now);
+	assert_int_equal(guard_check(g, &second, now).reason, REASON_AUTHENTICATED);
+	guard_free(g);
+}
+
+/* A later outer block is not served either where somebody tried another kid. */
+static void test_wary_follow_up(void **state)
+{
+	struct guard_request block = facts(TRUSTED, 2, 100), other = facts(TRUSTED, 77, 5);
+	struct policy p = usual();
+	struct guard *g;
+	tstamp now;
+
+	(void)state;
+	g = cast(&p, &now);
+	assert_int_equal(guard_check(g, &other, now).action, VERDICT_FORWARD);
+	block.follow_up = true;
+	assert_int_equal(guard_check(g, &block, now).action, VERDICT_DROP);
+	guard_free(g);
+}
+
+/* As many tickets as there are, in any mode: then it is dropped, and not forwarded without one. */
+static void test_no_ticket(void **state)
+{
+	struct guard_request rq = facts(STRANGER, -1, 0);
+	struct policy p = usual();
+	unsigned forwarded = 0;
+	struct verdict v;
+	struct guard *g;
+	tstamp now;
+
+	(void)state;
+	g = cast(&p, &now);
+	p.servers[0].mode = MODE_OPEN;
+	guard_retune(g, &p, now);
+	while ((v = guard_check(g, &rq, now)).action == VERDICT_FORWARD)
+		assert_true(v.ticket.generation != 0 && ++forwarded <= 65);
+	assert_int_equal(forwarded, 65);
+	assert_true(v.action == VERDICT_DROP && v.reason == REASON_QUEUE_FULL);
+	guard_free(g);
+}
+
 /* Where a relation lives, another kid has one try until the device accepts it. */
 static void test_neighbours(void **state)
 {
@@ -838,6 +896,9 @@ int main(void)
 		cmocka_unit_test(test_prefix_levels),
 		cmocka_unit_test(test_neighbours),
 		cmocka_unit_test(test_doubted_tries),
+		cmocka_unit_test(test_authenticated_handshake),
+		cmocka_unit_test(test_wary_follow_up),
+		cmocka_unit_test(test_no_ticket),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

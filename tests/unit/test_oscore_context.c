@@ -159,6 +159,7 @@ static void test_last_number(void **state)
 
 	(void)state;
 	assert_true(oscore_context_init(&c, &setup, secret(), &late, &counting));
+	assert_int_equal(c.window.size, setup.window); /* until the state is in use, an empty one */
 	oscore_context_allow(&c, OSCORE_PIV_MAX + 100);
 	assert_true(oscore_context_number(&c, &number) && number == OSCORE_PIV_MAX);
 	assert_false(oscore_context_number(&c, &number));

@@ -488,6 +488,27 @@ static void test_stale(void **state)
 	engine_stop(e);
 }
 
+/* An observer is not put off with something old: it hears that its device is silent. Its numbers have 24 bits. */
+static void test_stale_observer(void **state)
+{
+	struct proxy_config c = keeping(engine_open());
+	struct engine *e;
+
+	(void)state;
+	c.stale_if_silent = TSTAMP_HOUR;
+	e = engine_start(&c);
+	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " T, "lamp< CON 0.01 * #* Uri-Path:t", "lamp> ACK 2.05 $ #$ ETag=aa !x",
+		    "a< ACK 2.05 0001 #01 ETag=aa !x", "wait 2min", "a> CON 0.01 0002 #02 Observe= " T, "wait 94s",
+		    "a< ACK 0.00 0002 #", "a< CON 5.04 * #02", "a> ACK 0.00 $ #", "flush");
+	assert_int_equal(shared(e, SHARED_STALE), 0);
+	e->proxy->observe_number = 0xfffffe;
+	ENGINE_PLAY(e, "prove a", "a> CON 0.01 0003 #03 Observe= " T,
+		    "lamp< CON 0.01 * #*t ETag=aa Observe= Uri-Path:t", "lamp> ACK 2.05 $ #$t Observe=01 !1",
+		    "a< ACK 2.05 0003 #03 Observe=ffffff !1", "lamp> NON 2.05 7001 #$t Observe=02 !2",
+		    "a< NON 2.05 * #03 Observe= !2", "a> RST 0.00 $ #", "flush");
+	engine_stop(e);
+}
+
 /* Behind one of our layers is another circle: what it is told strangers are not, nor the other way round. */
 static void test_circles(void **state)
 {
@@ -1019,6 +1040,7 @@ int main(void)
 		cmocka_unit_test(test_blocks_change),
 		cmocka_unit_test(test_strangers),
 		cmocka_unit_test(test_stale),
+		cmocka_unit_test(test_stale_observer),
 		cmocka_unit_test(test_circles),
 		cmocka_unit_test(test_not_admitted),
 		cmocka_unit_test(test_joined),
