@@ -158,7 +158,9 @@ static const struct msg *serve(struct server *s, const struct dgram *d)
 /* --- a client behind the guard ---------------------------------------------------------------------------------------- */
 
 struct asked {
-	struct dgram whole, gathered, up, seen; /* seen: by the client */
+	struct dgram whole, gathered;
+	uint8_t beyond[1024];  /* stays as it is: what is put together fits in a datagram */
+	struct dgram up, seen; /* seen: by the client */
 	struct pieces ps;
 	struct msg m;
 	bool broken;
@@ -205,6 +207,8 @@ static void ask(struct asked *a, struct server *s, const struct msg *request, ui
 		assert_true(pieces_write_rest(&a->ps, true, token, &a->up));
 		r = pieces_add(&a->ps, serve(s, &a->up));
 	}
+	for (size_t i = 0; i < sizeof a->beyond; i++)
+		assert_int_equal(a->beyond[i], 0);
 	if (r == PIECES_BROKEN) {
 		a->broken = true;
 		return;

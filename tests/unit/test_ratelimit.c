@@ -441,7 +441,8 @@ int main(void)
 		cmocka_unit_test(test_retune),
 		cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_against_model),
-		cmocka_unit_test(test_crowded_never_gives_more), cmocka_unit_test(test_crowded_spares),
+		cmocka_unit_test(test_crowded_never_gives_more),
+		cmocka_unit_test(test_crowded_spares),
 		cmocka_unit_test(test_flood_from_one_prefix),
 		cmocka_unit_test(test_flood_from_everywhere),
 	};

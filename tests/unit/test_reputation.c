@@ -114,7 +114,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_against_copy),
-		cmocka_unit_test(test_eviction), cmocka_unit_test(test_lifetime),
+		cmocka_unit_test(test_eviction),
+		cmocka_unit_test(test_lifetime),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
