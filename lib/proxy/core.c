@@ -5,6 +5,12 @@ void core_count(struct proxy *p, enum fault f)
 	p->faults[f]++;
 }
 
+void core_remember(struct proxy *p, const struct addr *client, uint8_t server, enum fault f, tstamp now)
+{
+	p->refusals[p->next_refusal++ % PROXY_REFUSALS] =
+		(struct proxy_refusal){ .client = *client, .at = now, .fault = (uint8_t)f, .server = server };
+}
+
 const struct proxy_listen *core_listen(const struct proxy *p, const struct addr *local)
 {
 	const struct proxy_listen *wildcard = &p->cfg.listens[0];

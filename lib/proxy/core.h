@@ -60,11 +60,12 @@ struct proxy_ear {
 	struct aead_tap tap;
 };
 
-/* Who was refused for what his message is: for people who ask why. */
+/* Who was refused for what his message is, or told that a server failed: for people who ask why. */
 struct proxy_refusal {
 	struct addr client;
 	tstamp at; /* 0: none */
 	uint8_t fault;
+	uint8_t server; /* that failed; PROXY_NO_SERVER: none did */
 };
 
 struct proxy {
@@ -107,6 +108,8 @@ struct proxy {
 };
 
 void core_count(struct proxy *p, enum fault f);
+/* server: what failed, or PROXY_NO_SERVER. */
+void core_remember(struct proxy *p, const struct addr *client, uint8_t server, enum fault f, tstamp now);
 /* Where a datagram to `local` was taken, exactly or at every address. */
 const struct proxy_listen *core_listen(const struct proxy *p, const struct addr *local);
 /* The address of x's client is its own, beyond doubt: it acknowledged us there, or proved itself lately. */

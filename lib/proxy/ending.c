@@ -75,6 +75,8 @@ static void fail_for(struct proxy *p, struct exchange *x, uint8_t code, uint32_t
 		     enum guard_outcome outcome, tstamp now)
 {
 	core_count(p, why);
+	if (!x->own)
+		core_remember(p, &x->client.remote, x->server, why, now);
 	if (x->state == EXCHANGE_WAITING)
 		guard_withdraw(p->guard, exchange_ref(&p->exchanges, x));
 	guard_report(p->guard, x->ticket, outcome, now);

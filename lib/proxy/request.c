@@ -70,8 +70,7 @@ static void tap(const struct proxy *p, const struct request *rq, const struct ve
 static void count_refusal(struct proxy *p, const struct request *rq, enum fault why, tstamp now)
 {
 	core_count(p, why);
-	p->refusals[p->next_refusal++ % PROXY_REFUSALS] =
-		(struct proxy_refusal){ .client = rq->from->remote, .at = now, .fault = (uint8_t)why };
+	core_remember(p, &rq->from->remote, PROXY_NO_SERVER, why, now);
 	if (p->tap.verdict)
 		p->tap.verdict(p->tap.arg, rq->from, "-", "-", "drop", fault_word(why), now);
 }

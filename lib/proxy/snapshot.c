@@ -219,7 +219,15 @@ static void why_servers(const struct proxy *p, const struct snapshot_sink *sink,
 	}
 }
 
-static void why_incidents(const struct proxy *p, const struct addr *who, const struct snapshot_sink *sink, tstamp now)
+/* A reload may have taken it away meanwhile. */
+static const char *server_name(const struct proxy *p, uint8_t server)
+{
+	return p->cfg.policy.servers[server].present ? p->cfg.servers[server].name : "a server gone since";
+}
+
+/* How many it told of. */
+static unsigned why_incidents(const struct proxy *p, const struct addr *who, const struct snapshot_sink *sink,
+			      tstamp now)
 {
 	struct guard_incident last[5];
 	unsigned n = guard_view_incidents(p->guard, who, last, 5);
@@ -228,21 +236,47 @@ static void why_incidents(const struct proxy *p, const struct addr *who, const s
 	for (unsigned i = 0; i < n; i++) {
 		snprintf(line, sizeof line, "%.1f s ago, port %u, for %s: %s (%s): %s.",
 			 (double)tstamp_since(last[i].at, now) / 1e9, last[i].client.port,
-			 p->cfg.servers[last[i].server].name, verdict_action_word((enum verdict_action)last[i].action),
+			 server_name(p, last[i].server), verdict_action_word((enum verdict_action)last[i].action),
 			 verdict_reason_word((enum verdict_reason)last[i].reason),
 			 verdict_reason_text((enum verdict_reason)last[i].reason));
 		say(sink, "refused", line);
 	}
-	if (n == 0)
-		say(sink, "refused", "None of the last refusals concerned it.");
+	return n;
+}
+
+/* The same of those that no verdict was passed on. */
+static unsigned why_refusals(const struct proxy *p, const struct addr *who, const struct snapshot_sink *sink,
+			     tstamp now)
+{
+	unsigned told = 0;
+
+	for (unsigned n = 0; n < PROXY_REFUSALS && told < 5; n++) {
+		const struct proxy_refusal *r = &p->refusals[(p->next_refusal - 1 - n) % PROXY_REFUSALS];
+		bool failed = r->server != PROXY_NO_SERVER;
+		char line[200];
+
+		if (!r->at || !addr_same_host(&r->client, who))
+			continue;
+		snprintf(line, sizeof line, "%.1f s ago, port %u%s%s: %s: %s.", (double)tstamp_since(r->at, now) / 1e9,
+			 r->client.port, failed ? ", at " : "", failed ? server_name(p, r->server) : "",
+			 fault_word((enum fault)r->fault), fault_text((enum fault)r->fault));
+		say(sink, failed ? "failed" : "refused", line);
+		told++;
+	}
+	return told;
 }
 
 void snapshot_why(const struct proxy *p, const struct addr *who, const struct snapshot_sink *sink, tstamp now)
 {
+	unsigned told;
+
 	HEADER(sink, "topic", "sentence");
 	why_relations(p, who, sink, now);
 	why_proof(p, who, sink, now);
 	why_servers(p, sink, now);
-	why_incidents(p, who, sink, now);
-	snapshot_contexts_why(p, who, sink, now);
+	told = why_incidents(p, who, sink, now);
+	told += why_refusals(p, who, sink, now);
+	if (told == 0)
+		say(sink, "refused", "None of the last refusals concerned it.");
+	snapshot_contexts_why(p, sink);
 }

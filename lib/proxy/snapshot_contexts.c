@@ -132,7 +132,7 @@ static const char *const meanings[][2] = {
 	{ "worn", "works, but its key has served too long and ought to be replaced" },
 };
 
-void snapshot_contexts_why(const struct proxy *p, const struct addr *who, const struct snapshot_sink *sink, tstamp now)
+void snapshot_contexts_why(const struct proxy *p, const struct snapshot_sink *sink)
 {
 	char line[320];
 
@@ -144,15 +144,4 @@ void snapshot_contexts_why(const struct proxy *p, const struct addr *who, const 
 				const struct snapshot_cell cells[] = { text("context"), text(line) };
 				sink->row(sink->arg, cells, 2);
 			}
-	for (unsigned n = 0, told = 0; n < PROXY_REFUSALS && told < 5; n++) {
-		const struct proxy_refusal *r = &p->refusals[(p->next_refusal - 1 - n) % PROXY_REFUSALS];
-
-		if (!r->at || !addr_same_host(&r->client, who))
-			continue;
-		snprintf(line, sizeof line, "%.1f s ago, port %u: %s: %s.", (double)tstamp_since(r->at, now) / 1e9,
-			 r->client.port, fault_word((enum fault)r->fault), fault_text((enum fault)r->fault));
-		const struct snapshot_cell cells[] = { text("refused"), text(line) };
-		sink->row(sink->arg, cells, 2);
-		told++;
-	}
 }

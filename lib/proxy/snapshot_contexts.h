@@ -4,6 +4,6 @@
 #include "proxy/snapshot.h"
 
 void snapshot_contexts_metrics(const struct proxy *p, const struct snapshot_metrics *sink);
-/* Sentences on contexts that are not well, and on messages of one address that were refused for their OSCORE or their form. */
-void snapshot_contexts_why(const struct proxy *p, const struct addr *who, const struct snapshot_sink *sink, tstamp now);
+/* Sentences on contexts that are not well. */
+void snapshot_contexts_why(const struct proxy *p, const struct snapshot_sink *sink);
 #endif

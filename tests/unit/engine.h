@@ -82,7 +82,7 @@ struct engine *engine_start(const struct proxy_config *cfg);
 /* Lets everything time out first, and checks that nothing is left: exchanges, packets, tickets. */
 void engine_stop(struct engine *e);
 
-/* Clients a..h exist: [2001:db8:1::a]:40001 and so on; x and y are spoofed: [2001:db8:bad::x]. */
+/* Clients a..h exist: [2001:db8:1::a]:40001, [2001:db8:2::b]:40002 and so on; x and y are spoofed: [2001:db8:bad::x]. */
 struct engine_peer *engine_peer(struct engine *e, const char *name);
 struct engine_peer *engine_client(struct engine *e, const char *name, const char *address);
 struct path engine_path(const char *address); /* of a client */

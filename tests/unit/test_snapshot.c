@@ -168,6 +168,47 @@ static void test_why(void **state)
 	engine_stop(e);
 }
 
+static unsigned count_said(const struct table *t, const char *topic, const char *says)
+{
+	unsigned n = 0;
+
+	for (unsigned r = 0; r < t->rows; r++)
+		n += strcmp(t->text[r][0], topic) == 0 && strstr(t->text[r][1], says);
+	return n;
+}
+
+/* One who was refused for what his message is, or told that the device failed, hears of it, and of nothing against it. */
+static void test_why_without_verdict(void **state)
+{
+	static const struct {
+		const char *script, *who, *says;
+	} rows[] = {
+		{ "b> CON 0.01 0001 #01 Uri-Path:nowhere", "[2001:db8:2::b]:0", "no-target" },
+		{ "b> CON 0.01 0001 #01 " GET, "[2001:db8:2::b]:0",
+		  "at lamp: device-silent: the device did not answer" },
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct proxy_config c = engine_roomy();
+		struct engine *e = engine_start(&c);
+		struct snapshot_sink sink;
+		struct table *t = fresh(&sink);
+		struct addr who;
+
+		ENGINE_PLAY(e, "wait 1s");
+		engine_line(e, "%s", rows[i].script);
+		ENGINE_PLAY(e, "wait 300s");
+		e->n_out = 0;
+		assert_true(addr_parse(&who, rows[i].who, 0));
+		snapshot_why(e->proxy, &who, &sink, e->now);
+		assert_int_equal(count_said(t, "refused", rows[i].says) + count_said(t, "failed", rows[i].says), 1);
+		assert_int_equal(count_said(t, "refused", "None"), 0);
+		free(t);
+		engine_stop(e);
+	}
+}
+
 struct families {
 	char last[64], seen[64][64];
 	unsigned n, samples;
@@ -360,10 +401,15 @@ static void test_forget(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_tables),        cmocka_unit_test(test_counters),
-		cmocka_unit_test(test_why),           cmocka_unit_test(test_metrics),
-		cmocka_unit_test(test_forget),        cmocka_unit_test(test_sharing),
-		cmocka_unit_test(test_silent_device), cmocka_unit_test(test_whole_messages),
+		cmocka_unit_test(test_tables),
+		cmocka_unit_test(test_counters),
+		cmocka_unit_test(test_why),
+		cmocka_unit_test(test_why_without_verdict),
+		cmocka_unit_test(test_metrics),
+		cmocka_unit_test(test_forget),
+		cmocka_unit_test(test_sharing),
+		cmocka_unit_test(test_silent_device),
+		cmocka_unit_test(test_whole_messages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
