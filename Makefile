@@ -69,14 +69,14 @@ LIB := \
 DAEMON := \
 	daemon/answer.c daemon/command.c daemon/completion.c daemon/config.c daemon/config_errors.c daemon/context_key.c \
 	daemon/contexts.c daemon/control.c daemon/daemon.c \
-	daemon/digest.c daemon/draft.c daemon/entropy.c daemon/log.c daemon/loop.c daemon/metrics.c daemon/nft.c daemon/psk.c daemon/renewal.c daemon/rules.c daemon/schema.c \
+	daemon/digest.c daemon/draft.c daemon/entropy.c daemon/log.c daemon/loop.c daemon/metrics.c daemon/near.c daemon/nft.c daemon/psk.c daemon/renewal.c daemon/rules.c daemon/schema.c \
 	daemon/secrets.c daemon/session.c daemon/session_guest.c daemon/session_message.c daemon/session_peer.c daemon/sockaddr.c daemon/statedir.c daemon/systemd.c daemon/tracer.c daemon/udp.c daemon/udp_places.c \
 	daemon/units.c daemon/value.c \
 	daemon/event.c daemon/http.c daemon/journal.c daemon/metrics_http.c daemon/usage.c \
 	daemon/crc32.c daemon/fleet.c daemon/hintfile.c daemon/hints.c daemon/wall.c
 
 GUARDCTL := \
-	daemon/enquiry.c daemon/guardctl.c daemon/json.c daemon/paint.c daemon/redact.c daemon/report.c daemon/screen.c \
+	daemon/enquiry.c daemon/guardctl.c daemon/json.c daemon/near.c daemon/paint.c daemon/redact.c daemon/report.c daemon/screen.c \
 	daemon/shells.c daemon/table.c daemon/terminal.c daemon/top.c daemon/usage.c daemon/view.c
 
 # One tests/unit/test_NAME.c each.
@@ -87,7 +87,7 @@ UNIT := \
 	charges echo linksched newcomers pace peers ping ratelimit seqtrack tally \
 	budget guard guard_view handshakes identity inflight judge reach relation replies reputation settle standing \
 	blockwise cache classify exchange forgeries holds layered layers location next_hop pieces proxy reply representation request response rules share snapshot target unwrap upstream \
-	answer config contexts digest entropy log nft psk schema secrets session_message sockaddr statedir systemd table tracer units \
+	answer config contexts digest entropy log near nft psk schema secrets session_message sockaddr statedir systemd table tracer units \
 	http journal redact shells terminal \
 	crc32 fleet guard_hint hintfile hints wall
 

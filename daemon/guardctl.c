@@ -186,16 +186,20 @@ static int print_completion(const char *shell)
 static int ask(const struct options *o, char *const *words)
 {
 	char request[REQUEST_MAX] = "";
-	const struct usage_command *c = join(words, request) ? usage_find(&usage_guardctl, request) : NULL;
+	bool joined = join(words, request);
+	const struct usage_command *c = joined ? usage_find(&usage_guardctl, request) : NULL;
 
 	if (c)
 		return run(o, request, c);
-	if (*words)
-		fputs("coap-guardctl: unknown command, or its argument is missing\n"
-		      "Try coap-guardctl --help\n",
-		      stderr);
-	else
+	if (!*words) {
 		usage_print(&usage_guardctl, stderr);
+		return EX_USAGE;
+	}
+	if (joined)
+		usage_complain(&usage_guardctl, request, stderr);
+	else
+		fputs("coap-guardctl: these words are no command: too long, or of several lines\n", stderr);
+	fputs("Try coap-guardctl --help\n", stderr);
 	return EX_USAGE;
 }
 

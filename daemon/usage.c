@@ -1,4 +1,5 @@
 #include "usage.h"
+#include "near.h"
 #include <string.h>
 #include <sysexits.h>
 
@@ -83,7 +84,8 @@ const struct usage usage_guardctl = {
 	"coap-guardctl",
 	"[OPTION]... COMMAND",
 	"",
-	"Exit status: 0 good, 1 the daemon refused, 64 wrong usage, 69 the daemon cannot be reached.\n",
+	"Exit status: 0 good, 1 the daemon refused, 64 wrong usage, 69 the daemon cannot be\n"
+	"reached, 74 output could not be written, 76 the daemon's answer is not understood.\n",
 	guardctl_options,
 	guardctl_commands,
 };
@@ -171,6 +173,62 @@ const struct usage_command *usage_find(const struct usage *u, const char *line)
 			return c;
 	}
 	return NULL;
+}
+
+/* The command whose words these are, with something behind them or nothing. */
+static const struct usage_command *find_words(const struct usage *u, const char *line)
+{
+	for (const struct usage_command *c = u->commands; c->words; c++) {
+		size_t len = strlen(c->words);
+
+		if (strncmp(line, c->words, len) == 0 && (line[len] == ' ' || !line[len]))
+			return c;
+	}
+	return NULL;
+}
+
+/* "trace" alone: how it could go on. False: nothing begins so. */
+static bool name_longer(const struct usage *u, const char *line, FILE *out)
+{
+	size_t len = strlen(line);
+	unsigned n = 0;
+
+	for (const struct usage_command *c = u->commands; c->words && len; c++) {
+		if (strncmp(c->words, line, len) != 0 || c->words[len] != ' ')
+			continue;
+		if (n++ == 0)
+			fprintf(out, "%s: %s is not all: %s", u->name, line, c->words);
+		else
+			fprintf(out, ", %s", c->words);
+	}
+	if (n)
+		fputc('\n', out);
+	return n > 0;
+}
+
+static void name_near(const struct usage *u, const char *line, FILE *out)
+{
+	const char *best = NULL;
+	unsigned nearest = NEAR_MAX;
+
+	for (const struct usage_command *c = u->commands; c->words; c++)
+		near_consider(line, c->words, &best, &nearest);
+	fprintf(out, "%s: unknown command: \"%s\"", u->name, line);
+	if (best)
+		fprintf(out, "; did you mean \"%s\"?", best);
+	fputc('\n', out);
+}
+
+void usage_complain(const struct usage *u, const char *line, FILE *out)
+{
+	const struct usage_command *c = find_words(u, line);
+
+	if (c && c->argument.name)
+		fprintf(out, "%s: %s needs an argument: %s %s\n", u->name, c->words, c->words, c->argument.name);
+	else if (c)
+		fprintf(out, "%s: %s takes no argument\n", u->name, c->words);
+	else if (!name_longer(u, line, out))
+		name_near(u, line, out);
 }
 
 const char *usage_words(enum usage_offer offer)

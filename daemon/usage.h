@@ -59,6 +59,8 @@ void usage_getopt(const struct usage *u, struct usage_getopt *out);
 int usage_print(const struct usage *u, FILE *out);
 /* The command that these words are, its argument behind them if it takes one; NULL: none. */
 const struct usage_command *usage_find(const struct usage *u, const char *line);
+/* What is wrong with words that are no command: one sentence, of what is missing, too much or mistyped. */
+void usage_complain(const struct usage *u, const char *line, FILE *out);
 /* The words that an offer consists of, apart by blanks, or NULL: it is no list. */
 const char *usage_words(enum usage_offer offer);
 #endif
