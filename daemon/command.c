@@ -165,9 +165,11 @@ static void run_metrics(struct daemon *d, const char *argument, struct answer *o
 
 static void run_reload(struct daemon *d, const char *argument, struct answer *out)
 {
+	char status[DAEMON_STATUS];
+
 	(void)argument;
 	if (daemon_reload(d, loop_now(d->loop))) {
-		answer_print(out, OK "the configuration is in force\n");
+		answer_print(out, OK "the configuration is in force: %s\n", daemon_status(d, status, sizeof status));
 		return;
 	}
 	answer_print(out, "error reload failed, the old configuration runs: %s\n", d->reload.text);

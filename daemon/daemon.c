@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sysexits.h>
 
-#define STATUS_MAX 768
 #define ROUNDS_MAX 8 /* of sending what sending itself has caused, in one turn */
 
 /* In a trace a datagram is followed by its verdict. */
@@ -187,7 +186,7 @@ static unsigned count_servers(const struct config *c)
 	return n;
 }
 
-static const char *status_line(const struct daemon *d, char *out, size_t size)
+const char *daemon_status(const struct daemon *d, char *out, size_t size)
 {
 	unsigned n = count_servers(&d->config), contexts = contexts_count(&d->contexts);
 
@@ -301,7 +300,7 @@ static void take_over(struct daemon *d, tstamp now)
 bool daemon_reload(struct daemon *d, tstamp now)
 {
 	static const struct event reloaded = { .kind = EVENT_RELOADED }, refused = { .kind = EVENT_RELOAD_FAILED };
-	char status[STATUS_MAX], *text = d->reload.text;
+	char status[DAEMON_STATUS], *text = d->reload.text;
 	size_t size = sizeof d->reload.text;
 	bool ok;
 
@@ -314,7 +313,7 @@ bool daemon_reload(struct daemon *d, tstamp now)
 	d->reload.at = now;
 	if (ok)
 		d->reload.at_wall = time(NULL);
-	status_line(d, status, sizeof status);
+	daemon_status(d, status, sizeof status);
 	if (ok)
 		log_event(&d->log, LEVEL_INFO, &reloaded, "reloaded: %s", status);
 	else
@@ -403,7 +402,11 @@ static int open_control(struct daemon *d)
 		return EX_CANTCREAT;
 	default: break;
 	}
-	log_event(&d->log, LEVEL_ERROR, &failed, "[control] socket: cannot create %s: %s", cfg.path, strerror(-error));
+	log_event(&d->log, LEVEL_ERROR, &failed, "[control] socket: cannot create %s: %s; %s", cfg.path,
+		  strerror(-error),
+		  error == -ENOENT || error == -ENOTDIR
+			  ? "make its directory, or name another [control] socket"
+			  : "let this user write its directory, or name another [control] socket");
 	return error == -EACCES || error == -EPERM ? EX_NOPERM : EX_CANTCREAT;
 }
 
@@ -514,10 +517,10 @@ int daemon_open(struct daemon *d)
 int daemon_run(struct daemon *d)
 {
 	static const struct event started = { .kind = EVENT_STARTED }, stopped = { .kind = EVENT_STOPPED };
-	char status[STATUS_MAX];
+	char status[DAEMON_STATUS];
 	int error;
 
-	status_line(d, status, sizeof status);
+	daemon_status(d, status, sizeof status);
 	log_event(&d->log, LEVEL_INFO, &started, "coap-guardd " COAP_GUARD_VERSION " started: %s", status);
 	systemd_ready(&d->systemd, status);
 	error = loop_run(d->loop, d->systemd.watchdog);

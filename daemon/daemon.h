@@ -63,6 +63,11 @@ void daemon_close(struct daemon *d); /* also after a daemon_open that failed */
  * why. */
 bool daemon_reload(struct daemon *d, tstamp now);
 
+#define DAEMON_STATUS 768
+
+/* What it is doing, in one line, for the service manager, the log and people. Returns out. */
+const char *daemon_status(const struct daemon *d, char *out, size_t size);
+
 /* Begins a trace file. 0 or -errno. */
 int daemon_trace(struct daemon *d, const char *path);
 void daemon_trace_off(struct daemon *d, const char *why);

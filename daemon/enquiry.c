@@ -1,6 +1,7 @@
 #include "enquiry.h"
 #include <dirent.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -9,7 +10,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#define REPLY_MAX ((size_t)2 << 20) /* twice what the daemon sends */
+#define PATIENCE_S 10
+#define REPLY_MAX  ((size_t)2 << 20) /* twice what the daemon sends */
 
 static bool is_daemon(const char *pid)
 {
@@ -41,6 +43,20 @@ static bool daemon_runs(void)
 	return runs;
 }
 
+/* It was reached, and said nothing: it is there, and the socket is the right one. */
+static void say_mute(const char *path, int error, pid_t pid)
+{
+	if (error == EAGAIN)
+		fprintf(stderr, "coap-guardctl: no answer within %d s at %s\n", PATIENCE_S, path);
+	else
+		fprintf(stderr, "coap-guardctl: no answer at %s: %s\n", path, strerror(error));
+	if (kill(pid, 0) == 0 || errno == EPERM)
+		fprintf(stderr, "coap-guardctl: process %ld has the socket: it is stopped, stuck or ends just now\n",
+			(long)pid);
+	else
+		fputs("coap-guardctl: coap-guardd has just ended\n", stderr);
+}
+
 static void say_unreachable(const char *path, int error)
 {
 	fprintf(stderr, "coap-guardctl: cannot reach the daemon at %s: %s\n", path, strerror(error));
@@ -60,7 +76,7 @@ static void say_unreachable(const char *path, int error)
 static int connect_to(const char *path)
 {
 	struct sockaddr_un name = { .sun_family = AF_UNIX };
-	struct timeval patience = { .tv_sec = 10 };
+	struct timeval patience = { .tv_sec = PATIENCE_S };
 	int error = ENAMETOOLONG, fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
@@ -75,6 +91,15 @@ static int connect_to(const char *path)
 	}
 	close(fd);
 	return -error;
+}
+
+/* Who listens there; 0: a process that we cannot see. */
+static pid_t listener_of(int fd)
+{
+	struct ucred peer = { 0 };
+	socklen_t len = sizeof peer;
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 ? peer.pid : 0;
 }
 
 /* 0 or an errno. */
@@ -100,6 +125,7 @@ static int read_all(int fd, char *reply)
 char *enquiry_ask(const char *path, const char *request, char **reply, int *code)
 {
 	int fd = connect_to(path), error = fd < 0 ? -fd : 0;
+	pid_t listener = fd < 0 ? 0 : listener_of(fd);
 	char *body;
 
 	*reply = malloc(REPLY_MAX);
@@ -112,7 +138,10 @@ char *enquiry_ask(const char *path, const char *request, char **reply, int *code
 	if (fd >= 0)
 		close(fd);
 	if (error) {
-		say_unreachable(path, error);
+		if (listener && error != ENOMEM)
+			say_mute(path, error, listener);
+		else
+			say_unreachable(path, error);
 		*code = EX_UNAVAILABLE;
 		return NULL;
 	}

@@ -222,7 +222,7 @@ class ShellTest(RunningCase):
         self.assertIn("addres", text)
         self.guard.write(self.configuration % self.device.port)
         text, code = self.guard.ctl("reload", json_output=False)
-        self.assertEqual(code, 0, text)
+        self.assertEqual((text, code), ("the configuration is in force: 1 server\n", 0))
         self.assertEqual(self.reload_word(), "ok")
         self.assert_served()
 
@@ -300,6 +300,48 @@ class ShellTest(RunningCase):
         text, code = self.guard.ctl("status", json_output=False)
         self.assertNotEqual(code, 0)
         self.assertIn("control.sock", text)
+
+    def test_daemon_does_not_answer(self):
+        """Stopped, or stuck: it runs, and the socket is the right one."""
+        self.guard.signal(signal.SIGSTOP)
+        try:
+            done = subprocess.run([str(harness.GUARDCTL), "-s", str(self.guard.socket), "status"], capture_output=True,
+                                  text=True, timeout=30)
+        finally:
+            self.guard.signal(signal.SIGCONT)
+        self.assertEqual(done.returncode, 69, done.stderr)
+        self.assertIn("no answer within 10 s", done.stderr)
+        self.assertIn("process %d" % self.guard.process.child.pid, done.stderr)
+        self.assertNotIn("[control] socket", done.stderr)
+        wait_until(lambda: self.guard.ctl("status")[1] == 0, 8, "the control socket")
+
+    def test_socket_that_cannot_be(self):
+        """What stands in the way of the control socket, and what to do."""
+        text = self.guard.config.read_text().replace(str(self.guard.port), str(harness.free_port()))
+        for name, path, code, words in (
+                ("no directory", "nowhere/control.sock", 73, "make its directory, or name another [control] socket"),
+                ("no socket", "guard.conf", 73, "is not a socket")):
+            with self.subTest(name):
+                second = self.guard.directory / "second.conf"
+                second.write_text(text.replace("control.sock", path))
+                done = run_guardd("-c", second)
+                self.assertEqual(done.returncode, code, done.stderr)
+                self.assertIn(words, done.stderr)
+
+    def test_wrong_commands(self):
+        """What is missing, too much or mistyped is named; nobody is asked."""
+        for words, said in (("statsu", 'unknown command: "statsu"; did you mean "status"?'),
+                            ("client", 'unknown command: "client"; did you mean "clients"?'),
+                            ("xyzzy", 'unknown command: "xyzzy"'), ("why", "why needs an argument: why ADDRESS"),
+                            ("context new", "context new needs an argument: context new NAME"),
+                            ("context", "context is not all: context new, context reset"),
+                            ("trace", "trace is not all: trace on, trace off"),
+                            ("status now", "status takes no argument"), ("trace off now", "trace off takes no argument"),
+                            ("context renew phone", 'unknown command: "context renew phone"')):
+            with self.subTest(words):
+                text, code = self.guard.ctl(*words.split(), json_output=False)
+                self.assertEqual(code, 64, text)
+                self.assertIn("coap-guardctl: " + said + "\n", text)
 
     def test_second_instance(self):
         second = self.guard.directory / "second.conf"
@@ -605,7 +647,8 @@ class ContextTest(unittest.TestCase):
         before = self.file("guard")
         number = self.row("guard")["number"]
         self.put_key("phone")
-        self.assertEqual(self.guard.ctl("reload", json_output=False)[1], 0)
+        self.assertEqual(self.guard.ctl("reload", json_output=False),
+                         ("the configuration is in force: 1 server, 1 of 2 contexts at work\n", 0))
         self.assertIn("of another key", self.row()["note"])
         self.assertEqual((self.row("guard")["state"], self.row("guard")["number"]), ("ready", number))
         self.assertEqual(self.file("guard"), before)
