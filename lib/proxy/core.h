@@ -60,12 +60,12 @@ struct proxy_ear {
 	struct aead_tap tap;
 };
 
-/* Who was refused for what his message is, or told that a server failed: for people who ask why. */
+/* Who was refused for what his message is, or told that a server failed, or whose layer did not come off: for people who ask why. */
 struct proxy_refusal {
 	struct addr client;
 	tstamp at; /* 0: none */
 	uint8_t fault;
-	uint8_t server; /* that failed; PROXY_NO_SERVER: none did */
+	uint8_t server; /* that failed, or got it as it was; PROXY_NO_SERVER: none */
 };
 
 struct proxy {
@@ -108,7 +108,7 @@ struct proxy {
 };
 
 void core_count(struct proxy *p, enum fault f);
-/* server: what failed, or PROXY_NO_SERVER. */
+/* server: what failed or got it all the same, or PROXY_NO_SERVER. */
 void core_remember(struct proxy *p, const struct addr *client, uint8_t server, enum fault f, tstamp now);
 /* Where a datagram to `local` was taken, exactly or at every address. */
 const struct proxy_listen *core_listen(const struct proxy *p, const struct addr *local);

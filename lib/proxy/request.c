@@ -490,6 +490,14 @@ static bool is_authorized(const struct proxy *p, const struct request *rq)
 	return l->n == 0 || p->cfg.contexts[l->off[l->n - 1].context].servers >> rq->target.server & 1;
 }
 
+/* A layer that did not come off may be the server's own, under a kid that is ours, too; or its sender has the wrong key, and asks why. */
+static void judge_unopened(struct proxy *p, struct request *rq, const struct unwrapping *u, tstamp now)
+{
+	if (u->fault != FAULT_COUNT)
+		core_remember(p, &rq->from->remote, rq->target.server, u->fault, now);
+	judge(p, rq, now);
+}
+
 static void unwrap(struct proxy *p, struct request *rq, tstamp now)
 {
 	struct unwrapping u;
@@ -504,7 +512,7 @@ static void unwrap(struct proxy *p, struct request *rq, tstamp now)
 	else if (!is_authorized(p, rq))
 		refuse(p, rq, MSG_UNAUTHORIZED, FAULT_UNAUTHORIZED, now);
 	else
-		judge(p, rq, now);
+		judge_unopened(p, rq, &u, now);
 }
 
 void request_prepare(struct proxy *p, struct request *rq, const struct path *from, struct bytes datagram,

@@ -244,6 +244,23 @@ static unsigned why_incidents(const struct proxy *p, const struct addr *who, con
 	return n;
 }
 
+static void say_refusal(const struct proxy *p, const struct proxy_refusal *r, const struct snapshot_sink *sink,
+			tstamp now)
+{
+	bool refused = r->server == PROXY_NO_SERVER;
+	bool passed = r->fault == FAULT_REPLAY || r->fault == FAULT_NOT_AUTHENTIC;
+	char line[240];
+
+	snprintf(line, sizeof line, "%.1f s ago, port %u%s%s: %s: %s.", (double)tstamp_since(r->at, now) / 1e9,
+		 r->client.port,
+		 refused  ? ""
+		 : passed ? ": not taken off, so it was for "
+			  : ", at ",
+		 refused ? "" : server_name(p, r->server), fault_word((enum fault)r->fault),
+		 fault_text((enum fault)r->fault));
+	say(sink, refused ? "refused" : passed ? "layer" : "failed", line);
+}
+
 /* The same of those that no verdict was passed on. */
 static unsigned why_refusals(const struct proxy *p, const struct addr *who, const struct snapshot_sink *sink,
 			     tstamp now)
@@ -252,15 +269,10 @@ static unsigned why_refusals(const struct proxy *p, const struct addr *who, cons
 
 	for (unsigned n = 0; n < PROXY_REFUSALS && told < 5; n++) {
 		const struct proxy_refusal *r = &p->refusals[(p->next_refusal - 1 - n) % PROXY_REFUSALS];
-		bool failed = r->server != PROXY_NO_SERVER;
-		char line[200];
 
 		if (!r->at || !addr_same_host(&r->client, who))
 			continue;
-		snprintf(line, sizeof line, "%.1f s ago, port %u%s%s: %s: %s.", (double)tstamp_since(r->at, now) / 1e9,
-			 r->client.port, failed ? ", at " : "", failed ? server_name(p, r->server) : "",
-			 fault_word((enum fault)r->fault), fault_text((enum fault)r->fault));
-		say(sink, failed ? "failed" : "refused", line);
+		say_refusal(p, r, sink, now);
 		told++;
 	}
 	return told;

@@ -569,6 +569,26 @@ class ContextTest(unittest.TestCase):
         self.assertEqual(self.row()["state"], "ready")
         self.assert_replay_refused(requests[0])
 
+    def test_wrong_key_is_told(self):
+        """A request under a kid of ours that is not from its holder, refused or passed on to the only server."""
+        for name, listener, words in (
+                ("refused", "server =\n", r"refused +\S+ s ago, port \d+: not-authentic: "),
+                ("passed on", "", r"layer +\S+ s ago, port \d+: not taken off, so it was for lamp: not-authentic: ")):
+            with self.subTest(name):
+                self.text = self.text.replace("server =\n", listener)
+                self.start()
+                if name == "refused":
+                    self.order("new")
+                client = RawClient(self.guard.port)
+                got = client.ask(client.request(rawcoap.POST, options=((rawcoap.OSCORE, bytes.fromhex("090902")),),
+                                                payload=bytes(16)))
+                client.close()
+                self.assertIsNotNone(got, "no answer")
+                text, code = self.guard.ctl("why", "127.0.0.1", json_output=False)
+                self.assertRegex(text, words)
+                self.assertNotIn("None of", text)
+                self.stop()
+
     def test_kill_and_refuse(self):
         self.text = self.text.replace("servers = lamp\n", "servers = lamp\nrecovery = refuse\n")
         self.begin()
