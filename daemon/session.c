@@ -300,11 +300,19 @@ static bool read_keys(struct psk_list *keys, const struct config *c, unsigned pl
 	return false;
 }
 
+/* The one that listens there now, whatever its section is called. */
+static struct gate *gate_at(const struct session *s, const struct addr *bind)
+{
+	for (unsigned i = 0; i < PROXY_LISTENS; i++) {
+		if (s->gates[i] && addr_equal(&s->gates[i]->bind, bind))
+			return s->gates[i];
+	}
+	return NULL;
+}
+
 static bool prepare_gate(struct session *s, const struct config *c, unsigned place, const char *config_path, char *text,
 			 size_t size)
 {
-	const struct gate *now = s->gates[place];
-
 	s->next.keys[place] = calloc(1, sizeof *s->next.keys[place]);
 	if (!s->next.keys[place]) {
 		snprintf(text, size, "out of memory");
@@ -312,7 +320,7 @@ static bool prepare_gate(struct session *s, const struct config *c, unsigned pla
 	}
 	if (!read_keys(s->next.keys[place], c, place, config_path, text, size))
 		return false;
-	s->next.kept[place] = now && addr_equal(&now->bind, &c->proxy.listens[place].bind);
+	s->next.kept[place] = gate_at(s, &c->proxy.listens[place].bind);
 	if (s->next.kept[place])
 		return true;
 	s->next.gates[place] = session_gate_create(s, c, place, s->next.keys[place], text, size);
@@ -359,7 +367,7 @@ static void free_keys(struct session *s)
 			psk_wipe(s->next.keys[i]);
 		free(s->next.keys[i]);
 		s->next.keys[i] = NULL;
-		s->next.kept[i] = false;
+		s->next.kept[i] = NULL;
 	}
 }
 
@@ -389,14 +397,31 @@ static void commit_peer(struct session *s, unsigned i)
 	s->peers[i] = next;
 }
 
-/* Who is connected stays so: new keys are for new handshakes. */
-static void commit_gate(struct session *s, const struct config *c, unsigned i)
+static bool is_kept(const struct session *s, const struct gate *g)
 {
-	if (!s->next.kept[i]) {
-		session_gate_free(s->gates[i]);
-		s->gates[i] = s->next.gates[i];
+	for (unsigned i = 0; i < PROXY_LISTENS; i++) {
+		if (s->next.kept[i] == g)
+			return true;
+	}
+	return false;
+}
+
+static void commit_gates(struct session *s)
+{
+	for (unsigned i = 0; i < PROXY_LISTENS; i++) {
+		if (s->gates[i] && !is_kept(s, s->gates[i]))
+			session_gate_free(s->gates[i]);
+		s->gates[i] = NULL;
+	}
+	for (unsigned i = 0; i < PROXY_LISTENS; i++) {
+		s->gates[i] = s->next.kept[i] ? s->next.kept[i] : s->next.gates[i];
 		s->next.gates[i] = NULL;
 	}
+}
+
+/* Who is connected stays so: new keys are for new handshakes. */
+static void renew_gate(struct session *s, const struct config *c, unsigned i)
+{
 	if (!s->gates[i])
 		return;
 	s->gates[i]->keys = *s->next.keys[i];
@@ -407,8 +432,9 @@ void session_commit(struct session *s, const struct config *c)
 {
 	for (unsigned i = 0; i < POLICY_SERVERS; i++)
 		commit_peer(s, i);
+	commit_gates(s);
 	for (unsigned i = 0; i < PROXY_LISTENS; i++)
-		commit_gate(s, c, i);
+		renew_gate(s, c, i);
 	free_keys(s);
 }
 

@@ -329,6 +329,16 @@ static bool open_gate(struct gate *g, struct session *s)
 	       coap_new_endpoint(g->hub.coap, &at, session_protocol(g->bind.carrier)) != NULL;
 }
 
+/* A stream's port is one listener's; the old one keeps it until the new configuration is in force. */
+static const char *advice(const struct session *s, const struct gate *g, int error)
+{
+	for (unsigned i = 0; i < PROXY_LISTENS && error == EADDRINUSE; i++) {
+		if (s->gates[i] && is_stream(s->gates[i]) && s->gates[i]->bind.port == g->bind.port)
+			return "; the running configuration has the port, so this needs a restart";
+	}
+	return "";
+}
+
 /* The table is as large as it can ever be: a reload allocates nothing for those who are connected. */
 struct gate *session_gate_create(struct session *s, const struct config *c, unsigned place, const struct psk_list *keys,
 				 char *text, size_t size)
@@ -336,6 +346,7 @@ struct gate *session_gate_create(struct session *s, const struct config *c, unsi
 	const struct proxy_listen *l = &c->proxy.listens[place];
 	struct gate *g = calloc(1, sizeof *g);
 	char address[ADDR_TEXT];
+	int error;
 
 	if (g)
 		g->guests = calloc(CONFIG_SESSIONS, sizeof *g->guests);
@@ -350,8 +361,9 @@ struct gate *session_gate_create(struct session *s, const struct config *c, unsi
 	g->max = c->listen_sessions[place];
 	if (open_gate(g, s))
 		return g;
-	snprintf(text, size, "[listen %s] cannot listen on %s: %s", l->name, addr_format(&l->bind, address),
-		 errno ? strerror(errno) : "libcoap refuses");
+	error = errno;
+	snprintf(text, size, "[listen %s] cannot listen on %s: %s%s", l->name, addr_format(&l->bind, address),
+		 error ? strerror(error) : "libcoap refuses", advice(s, g, error));
 	session_gate_free(g);
 	return NULL;
 }

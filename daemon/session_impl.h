@@ -73,9 +73,9 @@ struct session {
 	/* of a change, until it is committed */
 	struct {
 		struct peer *peers[POLICY_SERVERS];
-		struct gate *gates[PROXY_LISTENS]; /* new ones; the others' keys are in: */
+		struct gate *gates[PROXY_LISTENS]; /* new ones, */
+		struct gate *kept[PROXY_LISTENS];  /* and those that stay, maybe under another name */
 		struct psk_list *keys[PROXY_LISTENS];
-		bool kept[PROXY_LISTENS];
 	} next;
 	tstamp now;
 	uint8_t message[DGRAM_MAX];

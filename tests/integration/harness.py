@@ -186,6 +186,9 @@ class Guard:
         pages = Path("/proc/%d/statm" % self.process.child.pid).read_text().split()[1]
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
+    def descriptors(self):
+        return len(os.listdir("/proc/%d/fd" % self.process.child.pid))
+
     def cpu_seconds(self):
         fields = Path("/proc/%d/stat" % self.process.child.pid).read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

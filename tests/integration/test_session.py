@@ -611,6 +611,34 @@ class Reload(unittest.TestCase):
         guard.stop()
         server.process.stop()
 
+    def test_renamed(self):
+        """A place under another name, or two that changed theirs, stay open, and so do their connections."""
+        first, second = free_ports(), free_ports()
+        text = ("[listen u]\nbind = 127.0.0.1:{port}\n[listen %%s]\nbind = 127.0.0.1:%d\nserver =\ntransport = tcp\n"
+                "[listen %%s]\nbind = 127.0.0.1:%d\nserver =\ntransport = tcp\n"
+                "[server s]\naddress = coap://192.0.2.1\n" % (first, second))
+        guard = harness.Guard(text % ("a", "b"), port=free_ports())
+        self.addCleanup(guard.stop)
+        clients = [rawtcp.Connection(port) for port in (first, second)]
+        descriptors = None
+        for names in (("a", "b"), ("c", "b"), ("b", "c"), ("d", "e")):
+            with self.subTest(names):
+                guard.write(text % names)
+                said, code = guard.ctl("reload", json_output=False)
+                self.assertEqual(code, 0, said)
+                for client in clients:
+                    self.assertEqual(client.ask(client.request(path="nobody"), 2).code, rawcoap.code("4.04"))
+                descriptors = descriptors or guard.descriptors()
+                self.assertEqual(guard.descriptors(), descriptors)
+        # another place that wants the same port is not to be had before a restart, and is told so
+        guard.write((text % ("d", "e")).replace("127.0.0.1:%d" % first, "0.0.0.0:%d" % first))
+        said, code = guard.ctl("reload", json_output=False)
+        self.assertEqual(code, 1, said)
+        self.assertIn("Address already in use; the running configuration has the port, so this needs a restart", said)
+        self.assertEqual(clients[0].ask(clients[0].request(path="nobody"), 2).code, rawcoap.code("4.04"))
+        for client in clients:
+            client.close()
+
 
 if __name__ == "__main__":
     unittest.main()
