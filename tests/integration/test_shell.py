@@ -106,6 +106,15 @@ class ConfigurationCase(unittest.TestCase):
                 self.assertEqual(self.check(text).returncode, 78)
         self.assertEqual(run_guardd("-C", "-c", self.directory).returncode, 78)
 
+    def test_keys_are_not_read(self):
+        """Whoever checks may be another user than the guard: a key that is missing is found at the start."""
+        text = ("[listen l]\nbind = 127.0.0.1:%d\n[control]\nsocket =\n[server lamp]\naddress = coaps://[fd00:db8::17]\n"
+                "psk-identity = guard\npsk-file = lamp.psk\n" % harness.free_port())
+        self.assertEqual(self.check(text).returncode, 0)
+        done = run_guardd("-c", self.path)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("[server lamp] psk-file: %s/lamp.psk: No such file" % self.directory, done.stderr)
+
     def test_good_configuration(self):
         done = self.check("[server lamp]\naddress = coap://[fd00:db8::17]\n")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
