@@ -25,31 +25,41 @@ static struct guest *guest_of(struct gate *g, const coap_session_t *coap)
 	return NULL;
 }
 
-static void show_out(struct guest *x)
+/* Counted as they come and go: to compare all with all for each that comes would be work that strangers order. */
+static void count_in(struct gate *g, struct guest *of)
+{
+	struct addr a = of->path.remote;
+
+	addr_mask(a.ip, addr_is_v4(&a) ? PREFIX_V4 : PREFIX_V6);
+	memcpy(of->prefix, a.ip, sizeof of->prefix);
+	of->neighbours = 1;
+	for (unsigned i = 0; i < g->capacity; i++) {
+		struct guest *x = &g->guests[i];
+
+		if (x == of || !x->coap || memcmp(x->prefix, of->prefix, sizeof x->prefix) != 0)
+			continue;
+		x->neighbours++;
+		of->neighbours++;
+	}
+}
+
+static void leave(struct gate *g, struct guest *of)
+{
+	of->coap = NULL;
+	for (unsigned i = 0; i < g->capacity; i++) {
+		struct guest *x = &g->guests[i];
+
+		if (x->coap && memcmp(x->prefix, of->prefix, sizeof x->prefix) == 0)
+			x->neighbours--;
+	}
+}
+
+static void show_out(struct gate *g, struct guest *x)
 {
 	coap_session_t *coap = x->coap;
 
-	x->coap = NULL;
+	leave(g, x);
 	coap_session_disconnected(coap, COAP_NACK_NOT_DELIVERABLE);
-}
-
-static bool are_neighbours(const struct guest *a, const struct guest *b)
-{
-	struct addr x = a->path.remote, y = b->path.remote;
-	unsigned bits = addr_is_v4(&x) ? PREFIX_V4 : PREFIX_V6;
-
-	addr_mask(x.ip, bits);
-	addr_mask(y.ip, bits);
-	return memcmp(x.ip, y.ip, sizeof x.ip) == 0;
-}
-
-static unsigned count_neighbours(const struct gate *g, const struct guest *of)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < g->capacity; i++)
-		n += g->guests[i].coap && are_neighbours(&g->guests[i], of);
-	return n;
 }
 
 /* Of the prefix that has most, the one not heard of for longest: whoever opens many connections closes his own. */
@@ -60,7 +70,7 @@ static struct guest *least_wanted(struct gate *g)
 
 	for (unsigned i = 0; i < g->capacity; i++) {
 		struct guest *x = &g->guests[i];
-		unsigned n = x->coap ? count_neighbours(g, x) : 0;
+		unsigned n = x->coap ? x->neighbours : 0;
 
 		if (n > most || (n > 0 && n == most && x->heard < least->heard)) {
 			least = x;
@@ -82,7 +92,7 @@ static unsigned count_guests(const struct gate *g)
 static void make_room(struct gate *g, unsigned max)
 {
 	while (count_guests(g) > max)
-		show_out(least_wanted(g));
+		show_out(g, least_wanted(g));
 }
 
 static void take_path(struct gate *g, struct guest *x)
@@ -107,6 +117,7 @@ static struct guest *welcome(struct gate *g, coap_session_t *coap)
 	x = guest_of(g, NULL);
 	*x = (struct guest){ .coap = coap, .heard = g->hub.session->now };
 	take_path(g, x);
+	count_in(g, x);
 	return x;
 }
 
@@ -115,7 +126,7 @@ static void forget(struct gate *g, const coap_session_t *coap)
 	struct guest *x = guest_of(g, coap);
 
 	if (x)
-		x->coap = NULL;
+		leave(g, x);
 }
 
 /* Over UDP anybody can say anything: only who completed the handshake is somebody. */
@@ -262,7 +273,7 @@ void session_gate_settle(struct gate *g)
 	g->doomed = false;
 	for (unsigned i = 0; i < g->capacity; i++) {
 		if (g->guests[i].coap && g->guests[i].doomed)
-			show_out(&g->guests[i]);
+			show_out(g, &g->guests[i]);
 	}
 	g->hub.stirred = true;
 }

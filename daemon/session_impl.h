@@ -47,6 +47,8 @@ struct peer {
 struct guest {
 	coap_session_t *coap; /* NULL: free */
 	struct path path;
+	uint8_t prefix[16];  /* of path.remote, masked */
+	unsigned neighbours; /* with the same one, itself included */
 	tstamp heard;
 	size_t unread; /* bytes sent since it answered a ping */
 	bool pinged, doomed;

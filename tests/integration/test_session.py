@@ -10,7 +10,7 @@ import unittest
 
 import harness
 from device import Device, default_answer, reply
-from harness import PEERS, RawClient
+from harness import PEERS, RawClient, wait_until
 import rawcoap
 import rawtcp
 
@@ -610,6 +610,31 @@ class Reload(unittest.TestCase):
             rawtcp.Connection(guard.port)
         guard.stop()
         server.process.stop()
+
+    def test_many_connections_cost_little(self):
+        """Who is shown out, for one more or for a smaller max-sessions, is found without comparing all with all."""
+        text = ("[listen t]\nbind = 127.0.0.1:{port}\ntransport = tcp\nmax-sessions = %d\n"
+                "[server s]\naddress = coap://192.0.2.1\n")
+        guard = harness.Guard(text % 400, port=free_ports())
+        self.addCleanup(guard.stop)
+        clients = []
+
+        def connect(n):
+            for i in range(n):
+                clients.append(socket.create_connection(("127.0.0.1", guard.port)))
+                time.sleep(0.01 if i % 4 == 3 else 0)  # libcoap listens for five at a time
+
+        connect(400)
+        wait_until(lambda: guard.descriptors() > 400, 5, "the connections")
+        before = guard.cpu_seconds()
+        connect(200)
+        guard.write(text % 1)
+        said, code = guard.ctl("reload", json_output=False)
+        self.assertEqual(code, 0, said)
+        wait_until(lambda: guard.descriptors() < 100, 5, "all but one to be gone")
+        self.assertLess(guard.cpu_seconds() - before, 0.3)
+        for client in clients:
+            client.close()
 
     def test_renamed(self):
         """A place under another name, or two that changed theirs, stay open, and so do their connections."""
