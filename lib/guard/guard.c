@@ -218,6 +218,14 @@ struct verdict guard_check(struct guard *g, const struct guard_request *rq, tsta
 	return v;
 }
 
+/* By how much it costs more than the least of its kind. */
+static uint32_t weight(const struct budget_config *c, const struct inflight_request *in)
+{
+	enum budget_kind kind = (enum budget_kind)in->kind;
+
+	return budget_cost(c, kind, in->units) / budget_cost(c, kind, 1);
+}
+
 bool guard_enqueue(struct guard *g, const struct verdict *v, uint32_t ref, uint32_t *evicted, tstamp now)
 {
 	const struct inflight_request *in = inflight_get(g->inflight, v->ticket);
@@ -231,7 +239,7 @@ bool guard_enqueue(struct guard *g, const struct verdict *v, uint32_t ref, uint3
 				      .ref = ref,
 				      .server = in->server,
 				      .kind = in->kind,
-				      .cost = budget_cost(&g->servers[in->server].cost, (enum budget_kind)in->kind),
+				      .weight = weight(&g->servers[in->server].cost, in),
 				      .since = now };
 	if (newcomers_push(g->newcomers, &e, &out, &has_evicted) != NEWCOMERS_QUEUED) {
 		inflight_close(g->inflight, v->ticket);
@@ -245,6 +253,12 @@ bool guard_enqueue(struct guard *g, const struct verdict *v, uint32_t ref, uint3
 	return true;
 }
 
+/* Until one of that kind may be admitted, whatever it costs: what that is above the least is paid after. */
+static uint64_t queue_wait(const struct guard_server_state *s, enum budget_kind k, tstamp now)
+{
+	return budget_wait(&s->budgets[BUDGET_REACHABLE], &s->cost, k, budget_cost(&s->cost, k, 1), now);
+}
+
 /* Bits of the kinds of request that may be admitted now. */
 static uint32_t affordable_kinds(const struct guard *g, uint8_t server, tstamp now)
 {
@@ -252,7 +266,7 @@ static uint32_t affordable_kinds(const struct guard *g, uint8_t server, tstamp n
 	uint32_t kinds = 0;
 
 	for (unsigned k = 0; k < BUDGET_KINDS; k++)
-		if (budget_wait(&s->budgets[BUDGET_REACHABLE], &s->cost, (enum budget_kind)k, now) == 0)
+		if (queue_wait(s, (enum budget_kind)k, now) == 0)
 			kinds |= 1U << k;
 	if (inflight_handshake(g->inflight, server))
 		kinds &= ~(1U << BUDGET_HANDSHAKE);
@@ -265,7 +279,10 @@ static void launch(struct guard *g, uint8_t server, const struct newcomers_entry
 	struct inflight_request *in = inflight_get(g->inflight, g->waiting[e->ref]);
 
 	if (in) {
-		in->charged = budget_take(&s->budgets[BUDGET_REACHABLE], &s->cost, (enum budget_kind)e->kind, now);
+		uint32_t cost = budget_cost(&s->cost, (enum budget_kind)e->kind, in->units);
+
+		if (budget_borrow(&s->budgets[BUDGET_REACHABLE], &s->cost, (enum budget_kind)e->kind, cost, now))
+			in->paid = cost;
 		inflight_launch(g->inflight, g->waiting[e->ref]);
 	}
 	s->lanes[LANE_REACHABLE]++;
@@ -299,9 +316,7 @@ tstamp guard_next_admission(const struct guard *g, tstamp now)
 		for (unsigned k = 0; g->policy.servers[i].present && k < BUDGET_KINDS; k++)
 			if (newcomers_waiting_kinds(g->newcomers, i, 1U << k) &&
 			    !(k == BUDGET_HANDSHAKE && inflight_handshake(g->inflight, (uint8_t)i)))
-				next = tstamp_min(next,
-						  tstamp_add(now, budget_wait(&s->budgets[BUDGET_REACHABLE], &s->cost,
-									      (enum budget_kind)k, now)));
+				next = tstamp_min(next, tstamp_add(now, queue_wait(s, (enum budget_kind)k, now)));
 	}
 	return next;
 }
@@ -444,16 +459,54 @@ bool guard_reaches(const struct guard *g, const struct addr *client, uint64_t fl
 	return addr_is_connected(client) || v.state != REACH_NONE || (v.home && v.shown);
 }
 
-bool guard_spend(struct guard *g, uint8_t server, enum lane lane, tstamp now)
+static struct budget *budget_of(struct guard *g, uint8_t server, enum lane lane)
+{
+	return &g->servers[server].budgets[lane == LANE_UNKNOWN ? BUDGET_UNKNOWN : BUDGET_REACHABLE];
+}
+
+/* What goes there in that lane, after its request was settled, is paid by the strangers' budget. */
+static bool is_charged(const struct guard *g, uint8_t server, enum lane lane)
 {
 	const struct policy_server *policy = &g->policy.servers[server];
-	struct guard_server_state *s = &g->servers[server];
-	struct budget *b = &s->budgets[lane == LANE_UNKNOWN ? BUDGET_UNKNOWN : BUDGET_REACHABLE];
 
-	if (lane < LANE_REACHABLE || policy->mode != MODE_EXEMPTIONS || policy->plain == PLAIN_ALLOW)
+	return lane >= LANE_REACHABLE && policy->mode == MODE_EXEMPTIONS && policy->plain != PLAIN_ALLOW;
+}
+
+bool guard_spend(struct guard *g, uint8_t server, enum lane lane, tstamp now)
+{
+	const struct budget_config *c = &g->servers[server].cost;
+	struct budget *b = budget_of(g, server, lane);
+
+	if (!is_charged(g, server, lane))
 		return true;
-	return budget_left(b, &s->cost, now) > policy->unknown_budget / 2 &&
-	       budget_take(b, &s->cost, BUDGET_REQUEST, now);
+	return budget_left(b, c, now) > c->per_day / 2 && budget_take(b, c, BUDGET_REQUEST, 1, now);
+}
+
+void guard_owe(struct guard *g, struct guard_ticket t, uint8_t server, enum lane lane, uint32_t units, tstamp now)
+{
+	struct inflight_request *in = inflight_get(g->inflight, t);
+	enum budget_kind kind = in ? (enum budget_kind)in->kind : BUDGET_REQUEST;
+
+	if (lane < LANE_REACHABLE || (in ? in->paid == 0 : !is_charged(g, server, lane)))
+		return;
+	budget_owe(budget_of(g, server, lane), &g->servers[server].cost, kind, units, now);
+	if (in)
+		in->paid += units;
+}
+
+void guard_unspent(struct guard *g, struct guard_ticket t, uint32_t units)
+{
+	struct inflight_request *in = inflight_get(g->inflight, t);
+	uint32_t floor, most;
+
+	if (!in || in->waiting)
+		return;
+	floor = in->kind == BUDGET_HANDSHAKE ? g->servers[in->server].cost.handshake_cost : 0;
+	most = in->paid > floor ? in->paid - floor : 0;
+	if (units > most)
+		units = most;
+	settle_refund(g, in, units);
+	in->paid -= units;
 }
 
 bool guard_may_reply(struct guard *g, const struct addr *client, tstamp now)

@@ -33,6 +33,7 @@ struct guard_request {
 	bool authenticated;  /* one of our own OSCORE layers came off, and its context may reach this server */
 	bool layer_required; /* it is for nobody else */
 	uint32_t peer;       /* authenticated: the place of that context */
+	uint16_t units;      /* cost units of all that the device has to receive for it; 0 is 1 */
 	struct bytes kid, kid_context; /* kid_context.ptr NULL: absent, which differs from empty */
 	uint64_t piv;
 	struct bytes echo;           /* outer Echo; ptr NULL: absent */
@@ -100,10 +101,17 @@ bool guard_may_try(struct guard *g, const struct guard_request *rq, uint32_t pee
 /* It is authentic, but may be old: may its sender be asked for an Echo inside the layer? Who proved his address always may. */
 bool guard_may_echo(struct guard *g, const struct guard_request *rq, uint32_t peer, tstamp now);
 /*
- * The guard itself asks a server, to keep up what clients of that lane observe. Charged as a request of theirs, as long as half of the day's
- * budget is left. False: not now.
+ * The guard itself asks a server: to keep up what clients of that lane observe, or for the rest of what they asked for. Charged as a
+ * request of theirs, as long as half of the day's budget is left. False: not now.
  */
 bool guard_spend(struct guard *g, uint8_t server, enum lane lane, tstamp now);
+/*
+ * The device has to receive more units than were paid for: repeated, cut smaller, or the next block of a response. Who is served next
+ * waits until that is paid. t: the ticket of the request it is for, which may be settled.
+ */
+void guard_owe(struct guard *g, struct guard_ticket t, uint8_t server, enum lane lane, uint32_t units, tstamp now);
+/* These units of an open ticket will never be sent. Of a handshake's cost its floor is kept. */
+void guard_unspent(struct guard *g, struct guard_ticket t, uint32_t units);
 /* What came of it; authentic: and fresh beyond doubt. */
 void guard_tried(struct guard *g, const struct guard_request *rq, uint32_t peer, bool authentic, tstamp now);
 void guard_forget_peer(struct guard *g, uint32_t peer); /* the context has a new key */

@@ -45,8 +45,8 @@ void guard_view_server(const struct guard *g, uint8_t server, struct guard_serve
 		out->relations += c.server == server;
 	out->unknown_left = budget_left(&s->budgets[BUDGET_UNKNOWN], &s->cost, now);
 	out->reachable_left = budget_left(&s->budgets[BUDGET_REACHABLE], &s->cost, now);
-	out->unknown_wait = budget_wait(&s->budgets[BUDGET_UNKNOWN], &s->cost, BUDGET_REQUEST, now);
-	out->reachable_wait = budget_wait(&s->budgets[BUDGET_REACHABLE], &s->cost, BUDGET_REQUEST, now);
+	out->unknown_wait = budget_wait(&s->budgets[BUDGET_UNKNOWN], &s->cost, BUDGET_REQUEST, 1, now);
+	out->reachable_wait = budget_wait(&s->budgets[BUDGET_REACHABLE], &s->cost, BUDGET_REQUEST, 1, now);
 	memcpy(out->verdicts, s->verdicts, sizeof out->verdicts);
 	memcpy(out->lanes, s->lanes, sizeof out->lanes);
 	memcpy(out->outcomes, s->outcomes, sizeof out->outcomes);

@@ -1,6 +1,6 @@
 /*
- * handshakes: key exchanges that a server has begun to answer, and whose messages were paid for with the first one: message_3 of EDHOC and the
- * first request under the new key (RFC 9528 appendix A.2, RFC 9668). Otherwise a device would compute half an exchange for nothing.
+ * handshakes: key exchanges that a server has begun to answer. What follows the first message does not wait: message_3 of EDHOC and the first
+ * request under the new key (RFC 9528 appendix A.2, RFC 9668). Otherwise a device would compute half an exchange for nothing.
  */
 #ifndef HANDSHAKES_H
 #define HANDSHAKES_H

@@ -15,12 +15,13 @@ struct inflight_request {
 	uint64_t relation; /* keyed hash, 0: no OSCORE identity */
 	uint64_t piv;
 	tstamp since;
+	uint32_t paid;  /* units that its lane's budget was charged; 0: none */
+	uint16_t units; /* that the device has to receive */
 	uint8_t server;
 	uint8_t kind;    /* enum budget_kind */
 	uint8_t lane;    /* enum lane: whose budget paid */
 	bool proven;     /* return-routability was shown for this very request */
 	bool echo;       /* by an Echo of its own: a spoofer's pings are answered by the true client */
-	bool charged;    /* a stranger's budget paid */
 	bool queued;     /* goes through the newcomers' queue */
 	bool waiting;    /* still in it */
 	bool probation;  /* let through although suspicious: its endpoint was made wary */

@@ -1,6 +1,7 @@
 #include "guard/judge.h"
 
-#define PROOF_WAIT 4 /* s */
+#define PROOF_WAIT    4    /* s */
+#define TOO_DEAR_WAIT 3600 /* s */
 
 /* What is known when the judging begins; filled once, read by every step below. */
 struct bench {
@@ -15,6 +16,7 @@ struct bench {
 	bool proven; /* by Echo or pings, and nobody spoofs the endpoint */
 	enum seq_finding finding;
 	enum budget_kind kind;
+	uint32_t units, cost; /* of the strangers' budget */
 	tstamp now;
 };
 
@@ -73,7 +75,7 @@ static void take_identity(struct guard *g, struct bench *b)
 }
 
 /* Opens the ticket that guard_report will settle. A full table is a verdict, too. */
-static struct verdict forward(struct guard *g, const struct bench *b, struct verdict v, bool charged, bool probation)
+static struct verdict forward(struct guard *g, const struct bench *b, struct verdict v, uint32_t paid, bool probation)
 {
 	const struct guard_request *rq = b->rq;
 	struct inflight_request in = {
@@ -87,7 +89,8 @@ static struct verdict forward(struct guard *g, const struct bench *b, struct ver
 		.lane = (uint8_t)v.lane,
 		.proven = b->proven,
 		.echo = b->echo_valid,
-		.charged = charged,
+		.paid = paid,
+		.units = (uint16_t)b->units,
 		.queued = v.action == VERDICT_QUEUE,
 		.waiting = v.action == VERDICT_QUEUE,
 		.probation = probation,
@@ -107,25 +110,31 @@ static struct verdict forward(struct guard *g, const struct bench *b, struct ver
 	return v;
 }
 
+static uint64_t reachable_wait(const struct bench *b)
+{
+	const struct budget_config *c = &b->server->cost;
+
+	return budget_wait(&b->server->budgets[BUDGET_REACHABLE], c, b->kind, budget_cost(c, b->kind, 1), b->now);
+}
+
 /* Who repeats by itself and will be served soon is asked quietly: its own retransmission arrives proven. */
 static bool ping_serves(const struct guard *g, const struct bench *b)
 {
-	uint64_t interval = rate_duration(b->policy->unknown_rate, budget_cost(&b->server->cost, b->kind) * 2);
+	uint64_t interval = rate_duration(b->policy->unknown_rate, (uint64_t)b->cost * 2);
 	uint64_t places = 1 + newcomers_waiting(g->newcomers, b->rq->server);
 
 	if (!b->rq->confirmable || b->reach.wary)
 		return false;
 	if (g->pongs_wrong && ratelimit_load(g->guesses, &b->rq->client, b->now) >= 1000)
 		return false;
-	return interval <= GUARD_PATIENCE / (places < 3 ? places : 3) &&
-	       budget_wait(&b->server->budgets[BUDGET_REACHABLE], &b->server->cost, b->kind, b->now) <= GUARD_PATIENCE;
+	return interval <= GUARD_PATIENCE / (places < 3 ? places : 3) && reachable_wait(b) <= GUARD_PATIENCE;
 }
 
 /* In seconds. */
 static uint64_t expected_wait(const struct guard *g, const struct bench *b)
 {
 	uint64_t places = 1 + newcomers_waiting(g->newcomers, b->rq->server);
-	uint64_t wait = budget_wait(&b->server->budgets[BUDGET_REACHABLE], &b->server->cost, b->kind, b->now);
+	uint64_t wait = reachable_wait(b);
 
 	return 1 + wait / TSTAMP_S + (places - 1) * rate_duration(b->policy->unknown_rate, 1) / TSTAMP_S;
 }
@@ -191,12 +200,12 @@ static bool take_unknown(struct guard *g, const struct bench *b, enum verdict_re
 	if (handshake_busy(g, b))
 		return false;
 	*why = REASON_BUDGET_SPENT;
-	if (budget_wait(budget, &b->server->cost, b->kind, b->now))
+	if (budget_wait(budget, &b->server->cost, b->kind, b->cost, b->now))
 		return false;
 	*why = REASON_PREFIX_RATE;
 	if (ratelimit_charge(g->requests, &b->rq->client, 1, b->now))
 		return false;
-	return budget_take(budget, &b->server->cost, b->kind, b->now);
+	return budget_take(budget, &b->server->cost, b->kind, b->cost, b->now);
 }
 
 /* In the relation's own bucket, two seconds deep. */
@@ -209,7 +218,7 @@ static struct verdict spend_own(struct guard *g, const struct bench *b, struct v
 	if (wait)
 		return refuse(g, b, VERDICT_THROTTLE, REASON_RELATION_RATE, (uint32_t)(1 + wait / TSTAMP_S));
 	v.retransmit = true;
-	v = forward(g, b, v, false, false);
+	v = forward(g, b, v, 0, false);
 	if (v.action == VERDICT_FORWARD)
 		bucket_take(&b->relation->bucket, r, burst, 1, b->now);
 	return v;
@@ -231,12 +240,14 @@ static struct verdict judge_proven(struct guard *g, const struct bench *b)
 	if (!b->rq->has_oscore && b->policy->plain == PLAIN_ALLOW && b->kind == BUDGET_REQUEST) {
 		if (ratelimit_charge(g->requests, &b->rq->client, 1, b->now))
 			return refuse(g, b, VERDICT_THROTTLE, REASON_PREFIX_RATE, 1);
-		return forward(g, b, say(VERDICT_FORWARD, REASON_PLAIN_ALLOWED, LANE_REACHABLE), false, false);
+		return forward(g, b, say(VERDICT_FORWARD, REASON_PLAIN_ALLOWED, LANE_REACHABLE), 0, false);
 	}
+	if (b->units > 1 && b->cost > b->policy->unknown_budget) /* no day has so much */
+		return refuse(g, b, VERDICT_THROTTLE, REASON_BUDGET_SPENT, TOO_DEAR_WAIT);
 	if (!handshake_busy(g, b) && newcomers_waiting(g->newcomers, b->rq->server) == 0 &&
-	    budget_take(&b->server->budgets[BUDGET_REACHABLE], &b->server->cost, b->kind, b->now))
-		return forward(g, b, say(VERDICT_FORWARD, REASON_REACHABLE, LANE_REACHABLE), true, false);
-	return forward(g, b, queue, false, false);
+	    budget_borrow(&b->server->budgets[BUDGET_REACHABLE], &b->server->cost, b->kind, b->cost, b->now))
+		return forward(g, b, say(VERDICT_FORWARD, REASON_REACHABLE, LANE_REACHABLE), b->cost, false);
+	return forward(g, b, queue, 0, false);
 }
 
 /* Pings were answered, perhaps, but here only Echo counts: the 4.29 brings one. */
@@ -270,7 +281,7 @@ static struct verdict judge_neighbour(struct guard *g, const struct bench *b)
 	enum verdict_reason why;
 
 	if (!b->echo_valid && !b->reach.wary && take_unknown(g, b, &why))
-		return forward(g, b, say(VERDICT_FORWARD, REASON_UNKNOWN, LANE_UNKNOWN), true, true);
+		return forward(g, b, say(VERDICT_FORWARD, REASON_UNKNOWN, LANE_UNKNOWN), b->cost, true);
 	return judge_odd(g, b, REASON_NEIGHBOUR);
 }
 
@@ -284,6 +295,14 @@ static bool is_near(const struct guard *g, const struct bench *b)
 	return (piv > highest ? piv - highest : highest - piv) <= GUARD_NEAR;
 }
 
+/* One that is more than the bucket holds may go when it is full. */
+static bool try_moved(const struct bench *b)
+{
+	uint32_t depth = b->units > GUARD_MOVED_MAX ? b->units : GUARD_MOVED_MAX;
+
+	return bucket_take(&b->server->moved, GUARD_MOVED, depth, b->units, b->now);
+}
+
 /* Each request needs a proof of its own; one Echo or one answered ping serves one request. */
 static struct verdict judge_doubted(struct guard *g, const struct bench *b)
 {
@@ -292,15 +311,14 @@ static struct verdict judge_doubted(struct guard *g, const struct bench *b)
 	if (!b->echo_valid && !is_near(g, b))
 		return judge_odd(g, b, REASON_DOUBTED);
 	/* a spoofer's pings are answered by the true client: of such tries there are no more than of moved relations */
-	if (!b->echo_valid && b->reach.state != REACH_NONE &&
-	    !bucket_take(&b->server->moved, GUARD_MOVED, GUARD_MOVED_MAX, 1, b->now))
+	if (!b->echo_valid && b->reach.state != REACH_NONE && !try_moved(b))
 		return ask_for_echo(g, b, REASON_DOUBTED, 1);
 	if (b->echo_valid || b->reach.state != REACH_NONE) {
 		reach_spend(g->reach, b->endpoint); /* an Echo, too, must not prove the spoofer's next one */
 		return spend_own(g, b, say(VERDICT_FORWARD, REASON_DOUBTED, LANE_MOVED));
 	}
 	if (take_unknown(g, b, &why)) /* clients that can prove nothing must not be locked out */
-		return forward(g, b, say(VERDICT_FORWARD, REASON_DOUBTED, LANE_UNKNOWN), true, false);
+		return forward(g, b, say(VERDICT_FORWARD, REASON_DOUBTED, LANE_UNKNOWN), b->cost, false);
 	return ask_and_hold(g, b, REASON_DOUBTED);
 }
 
@@ -313,10 +331,9 @@ static bool take_moved(const struct bench *b)
 		s->moved_day = b->now;
 		s->moved_used = 0;
 	}
-	if (s->moved_used >= b->policy->unknown_budget ||
-	    !bucket_take(&s->moved, GUARD_MOVED, GUARD_MOVED_MAX, 1, b->now))
+	if (s->moved_used >= b->policy->unknown_budget || !try_moved(b))
 		return false;
-	s->moved_used++;
+	s->moved_used += b->units;
 	return true;
 }
 
@@ -329,12 +346,12 @@ static struct verdict judge_moved(struct guard *g, const struct bench *b)
 		struct bench sure = *b;
 
 		sure.proven = true;
-		return forward(g, &sure, say(VERDICT_FORWARD, REASON_MOVED, LANE_MOVED), true, false);
+		return forward(g, &sure, say(VERDICT_FORWARD, REASON_MOVED, LANE_MOVED), b->units, false);
 	}
 	if (proven)
 		return judge_proven(g, b);
 	if (take_unknown(g, b, &why))
-		return forward(g, b, say(VERDICT_FORWARD, REASON_MOVED_UNPROVEN, LANE_UNKNOWN), true, false);
+		return forward(g, b, say(VERDICT_FORWARD, REASON_MOVED_UNPROVEN, LANE_UNKNOWN), b->cost, false);
 	return b->reach.wary ? challenge(g, b, REASON_MOVED_UNPROVEN) : ask_and_hold(g, b, REASON_MOVED_UNPROVEN);
 }
 
@@ -376,26 +393,38 @@ static struct verdict judge_stranger(struct guard *g, const struct bench *b)
 	if (b->proven)
 		return judge_proven(g, b);
 	if (take_unknown(g, b, &why))
-		return forward(g, b, say(VERDICT_FORWARD, REASON_UNKNOWN, LANE_UNKNOWN), true, false);
+		return forward(g, b, say(VERDICT_FORWARD, REASON_UNKNOWN, LANE_UNKNOWN), b->cost, false);
 	return challenge(g, b, why);
 }
 
 /* What follows the first message of a key exchange: the next one, or a request under the new key. */
 static bool may_continue(const struct bench *b)
 {
-	return (b->rq->continues || (b->rq->trackable && b->finding == SEQ_NEW)) &&
+	return (b->rq->continues || (b->rq->trackable && b->finding == SEQ_NEW)) && b->policy->unknown_rate.count &&
 	       handshakes_known(&b->server->handshakes, b->endpoint, b->now);
 }
 
-/* Paid for with the first message: the device's work on that would be lost otherwise. */
+/* It does not wait, or the device's work on the first message would be lost. What the device receives is owed, as of any request. */
+static struct verdict continue_handshake(struct guard *g, const struct bench *b, bool proven)
+{
+	struct budget *budget = &b->server->budgets[proven ? BUDGET_REACHABLE : BUDGET_UNKNOWN];
+	struct verdict v = say(VERDICT_FORWARD, REASON_HANDSHAKE, proven ? LANE_REACHABLE : LANE_UNKNOWN);
+	struct bench next = *b;
+
+	next.kind = BUDGET_REQUEST;
+	v.retransmit = true;
+	v = forward(g, &next, v, b->units, false);
+	if (v.action == VERDICT_FORWARD)
+		budget_owe(budget, &b->server->cost, BUDGET_REQUEST, b->units, b->now);
+	return v;
+}
+
 static struct verdict judge_continued(struct guard *g, const struct bench *b)
 {
 	bool proven = b->echo_valid || (b->reach.state != REACH_NONE && !b->reach.wary);
-	struct verdict v = say(VERDICT_FORWARD, REASON_HANDSHAKE, proven ? LANE_REACHABLE : LANE_UNKNOWN);
 
-	v.retransmit = true;
 	if (handshakes_continue(&b->server->handshakes, b->endpoint, proven, b->now))
-		return forward(g, b, v, false, false);
+		return continue_handshake(g, b, proven);
 	return proven ? judge_stranger(g, b) : ask_and_hold(g, b, REASON_HANDSHAKE);
 }
 
@@ -431,10 +460,10 @@ static struct verdict judge_authenticated(struct guard *g, struct bench *b)
 	if (handshake_busy(g, b))
 		v = refusal(b, VERDICT_THROTTLE, REASON_HANDSHAKE_BUSY, 1);
 	else if ((wait = peers_spend(&g->peers, b->rq->peer, b->rq->server, b->policy->trusted_rate,
-				     budget_cost(&b->server->cost, b->kind), b->now)))
+				     budget_cost(&b->server->cost, b->kind, 1), b->now)))
 		v = refusal(b, VERDICT_THROTTLE, REASON_RELATION_RATE, (uint32_t)(1 + wait / TSTAMP_S));
 	else
-		v = forward(g, b, v, false, false);
+		v = forward(g, b, v, 0, false);
 	v.proven = true;
 	return v;
 }
@@ -461,13 +490,13 @@ static struct verdict judge_open(struct guard *g, struct bench *b)
 
 	v.unscheduled = v.retransmit = true;
 	b->proven = true;
-	return forward(g, b, v, false, false);
+	return forward(g, b, v, 0, false);
 }
 
 static struct verdict judge_throttle(struct guard *g, struct bench *b)
 {
 	b->proven = true;
-	return forward(g, b, say(VERDICT_FORWARD, REASON_SHARED, LANE_UNKNOWN), false, false);
+	return forward(g, b, say(VERDICT_FORWARD, REASON_SHARED, LANE_UNKNOWN), 0, false);
 }
 
 struct verdict judge_request(struct guard *g, const struct guard_request *rq, tstamp now)
@@ -476,8 +505,10 @@ struct verdict judge_request(struct guard *g, const struct guard_request *rq, ts
 			   .policy = &g->policy.servers[rq->server],
 			   .server = &g->servers[rq->server],
 			   .kind = rq->handshake ? BUDGET_HANDSHAKE : BUDGET_REQUEST,
+			   .units = rq->units ? rq->units : 1,
 			   .now = now };
 
+	b.cost = budget_cost(&b.server->cost, b.kind, b.units);
 	if (!rq->authenticated && (rq->layer_required || b.policy->mode == MODE_FULL)) {
 		take_proof(g, &b);
 		return refuse(g, &b, VERDICT_REJECT, REASON_NOT_AUTHENTICATED, 0);

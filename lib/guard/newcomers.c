@@ -203,10 +203,16 @@ static bool is_asked_for(const struct newcomers_entry *e, uint32_t server, uint3
 	return e->server == server && (kinds >> e->kind & 1);
 }
 
-/* The place of the one that goes first in this third, or n->count. */
-static uint32_t choose(struct newcomers *n, uint32_t server, uint32_t kinds, enum third third, tstamp now)
+/* Large requests must not take more of the device than small ones from as many prefixes. */
+static bool takes_part(const struct waiting *w, uint64_t nonce)
 {
-	uint64_t nonce = draw(n);
+	return w->entry.weight < 2 || mix(w->order ^ nonce) % w->entry.weight == 0;
+}
+
+/* The place of the one that goes first in this third, or n->count. */
+static uint32_t choose_of(const struct newcomers *n, uint32_t server, uint32_t kinds, enum third third, uint64_t nonce,
+			  bool all, tstamp now)
+{
 	uint32_t chosen = n->count;
 	struct rank best = { { 0 } };
 
@@ -214,7 +220,7 @@ static uint32_t choose(struct newcomers *n, uint32_t server, uint32_t kinds, enu
 		const struct waiting *w = &n->waiting[i];
 		struct rank r;
 
-		if (!is_asked_for(&w->entry, server, kinds))
+		if (!is_asked_for(&w->entry, server, kinds) || !(all || takes_part(w, nonce)))
 			continue;
 		if (third == THIRD_HOST && charges_at(&n->charges, w->prefix[LEVEL_HOST], now))
 			continue;
@@ -225,6 +231,14 @@ static uint32_t choose(struct newcomers *n, uint32_t server, uint32_t kinds, enu
 		}
 	}
 	return chosen;
+}
+
+static uint32_t choose(struct newcomers *n, uint32_t server, uint32_t kinds, enum third third, tstamp now)
+{
+	uint64_t nonce = draw(n);
+	uint32_t chosen = choose_of(n, server, kinds, third, nonce, false, now);
+
+	return chosen < n->count ? chosen : choose_of(n, server, kinds, third, nonce, true, now);
 }
 
 static void charge(struct newcomers *n, const struct waiting *w, tstamp now)

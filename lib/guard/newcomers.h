@@ -23,7 +23,9 @@ struct newcomers_config {
 struct newcomers_entry {
 	struct addr client;
 	uint32_t ref; /* the caller's: an exchange */
-	uint32_t server, cost, kind;
+	uint32_t server, kind;
+	uint32_t
+		weight; /* 1 or more: who costs twice as much takes part in every second drawing, if others do in this one */
 	tstamp since;
 };
 

@@ -28,7 +28,7 @@ struct policy_server {
 	enum policy_plain plain;
 	struct rate unknown_rate; /* cost units */
 	uint32_t unknown_budget;  /* cost units per day */
-	uint32_t handshake_cost;  /* cost units; any other request costs 1 */
+	uint32_t handshake_cost;  /* cost units, at least */
 	struct rate trusted_rate; /* requests of one relation */
 };
 

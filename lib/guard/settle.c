@@ -26,22 +26,24 @@ static struct relation *new_relation(struct guard *g, const struct inflight_requ
 	return rel;
 }
 
-static void give_back_moved(struct guard_server_state *s)
+void settle_refund(struct guard *g, const struct inflight_request *in, uint32_t units)
 {
-	bucket_refund(&s->moved, GUARD_MOVED, 1);
-	s->moved_used -= s->moved_used > 0;
+	struct guard_server_state *s = &g->servers[in->server];
+
+	if (in->lane == LANE_MOVED) {
+		bucket_refund(&s->moved, GUARD_MOVED, units);
+		s->moved_used -= s->moved_used < units ? s->moved_used : units;
+	} else {
+		budget_refund(&s->budgets[in->lane == LANE_UNKNOWN ? BUDGET_UNKNOWN : BUDGET_REACHABLE], &s->cost,
+			      (enum budget_kind)in->kind, units);
+	}
 }
 
 /* What the payer was charged; a relation's own bucket is not given back. */
 static void give_back(struct guard *g, const struct inflight_request *in, tstamp now)
 {
-	struct guard_server_state *s = &g->servers[in->server];
-
-	if (in->charged && in->lane == LANE_MOVED)
-		give_back_moved(s);
-	else if (in->charged)
-		budget_refund(&s->budgets[in->lane == LANE_UNKNOWN ? BUDGET_UNKNOWN : BUDGET_REACHABLE], &s->cost,
-			      (enum budget_kind)in->kind);
+	if (in->paid)
+		settle_refund(g, in, in->paid);
 	if (in->queued)
 		newcomers_refund(g->newcomers, &in->client, now);
 }
@@ -103,7 +105,7 @@ static void refuse(struct guard *g, const struct inflight_request *in, tstamp no
 /* The server answered the first message, which a stranger's budget paid. */
 static void begin_handshake(struct guard *g, const struct inflight_request *in, tstamp now)
 {
-	if (in->kind == BUDGET_HANDSHAKE && in->charged)
+	if (in->kind == BUDGET_HANDSHAKE && in->paid)
 		handshakes_begin(&g->servers[in->server].handshakes, in->endpoint, now);
 }
 

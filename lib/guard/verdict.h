@@ -57,7 +57,7 @@ enum verdict_action {
 	X(DOUBTED, "doubted", "somebody spoofs this relation; each request needs a fresh proof")                       \
 	X(NEIGHBOUR, "neighbour", "unknown kid at the endpoint of a relation being spoofed")                           \
 	X(MOVED_UNPROVEN, "moved-unproven", "known relation at a new, unproven endpoint")                              \
-	X(HANDSHAKE, "handshake", "belongs to a key exchange whose first message was paid for")                        \
+	X(HANDSHAKE, "handshake", "follows the first message of a key exchange, and does not wait")                    \
 	X(HANDSHAKE_BUSY, "handshake-busy", "one handshake at a time per server")                                      \
 	X(PLAIN_DENIED, "plain-denied", "this server takes no request without OSCORE")                                 \
 	X(QUEUE_FULL, "queue-full", "no place left in the newcomers' queue")

@@ -19,6 +19,17 @@ static void give_back(struct proxy *p, struct exchange *x, tstamp now)
 static void fail_followers(struct proxy *p, struct exchange *x, uint8_t code, uint32_t max_age, enum fault why,
 			   tstamp now);
 
+/* Who is given up in the middle has cost the device what it has. */
+bool ending_report(struct proxy *p, struct exchange *x, enum guard_outcome outcome, tstamp now)
+{
+	if (outcome == OUTCOME_CANCELLED && x->begun)
+		outcome = OUTCOME_NEUTRAL;
+	if (x->begun)
+		guard_unspent(p->guard, x->ticket, x->prepaid);
+	x->prepaid = 0;
+	return guard_report(p->guard, x->ticket, outcome, now);
+}
+
 void ending_drop(struct proxy *p, struct exchange *x, enum guard_outcome outcome, tstamp now)
 {
 	uint64_t flow = x->flow;
@@ -26,7 +37,7 @@ void ending_drop(struct proxy *p, struct exchange *x, enum guard_outcome outcome
 	uint32_t subject = x->subject;
 
 	fail_followers(p, x, MSG_UNAVAILABLE, UPSTREAM_MAX_AGE, FAULT_NO_ROOM, now);
-	guard_report(p->guard, x->ticket, outcome, now);
+	ending_report(p, x, outcome, now);
 	if (x->dedup)
 		dedup_answer(p->dedup, x->dedup, bytes_of(NULL, 0));
 	give_back(p, x, now);
@@ -79,7 +90,7 @@ static void fail_for(struct proxy *p, struct exchange *x, uint8_t code, uint32_t
 		core_remember(p, &x->client.remote, x->server, why, now);
 	if (x->state == EXCHANGE_WAITING)
 		guard_withdraw(p->guard, exchange_ref(&p->exchanges, x));
-	guard_report(p->guard, x->ticket, outcome, now);
+	ending_report(p, x, outcome, now);
 	upstream_settled(p, x, now);
 	if (x->own)
 		fail_own(p, x, code, max_age, why, outcome, now);

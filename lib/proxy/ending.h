@@ -3,6 +3,8 @@
 #define ENDING_H
 #include "proxy/core.h"
 
+/* Settles x's ticket, if that is still open: what came of it, and what was never sent. As guard_report. */
+bool ending_report(struct proxy *p, struct exchange *x, enum guard_outcome outcome, tstamp now);
 /* Gives back everything x holds and closes it; `outcome` settles its ticket if that is still open. */
 void ending_drop(struct proxy *p, struct exchange *x, enum guard_outcome outcome, tstamp now);
 /* 5.03 to the client of x: it never reached the device. */

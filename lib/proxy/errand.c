@@ -14,6 +14,8 @@ static struct exchange *open(struct proxy *p, struct exchange *x, tstamp now)
 	e->lane = x->lane;
 	e->unscheduled = x->unscheduled;
 	e->has_oscore = x->has_oscore || x->has_layer;
+	e->accepted = x->accepted;
+	e->prepaid = !x->has_layer;
 	e->opened = now;
 	e->parent = exchange_ref(&p->exchanges, x);
 	x->errand = exchange_ref(&p->exchanges, e);
@@ -32,6 +34,12 @@ void errand_end(struct proxy *p, struct exchange *x, tstamp now)
 	dgram_give(&p->pool, x->pieces.gathered);
 	x->pieces.gathered = NULL;
 	x->pieces.more = false;
+}
+
+/* Of strangers a block is a request. What is under our layer is no use before it is whole: it is a debt then. */
+static bool may_spend(struct proxy *p, const struct exchange *x, tstamp now)
+{
+	return x->accepted || x->has_layer || guard_spend(p->guard, x->server, (enum lane)x->lane, now);
 }
 
 /* For nobody unproven a body is held; a notification does not say so by itself. */
@@ -56,7 +64,7 @@ bool errand_begin(struct proxy *p, struct exchange *x, const struct msg *m, tsta
 	}
 	if (before != EXCHANGE_OBSERVING) /* what it was waiting for came, and it makes nobody wait (NSTART) */
 		exchange_set_state(&p->exchanges, x, EXCHANGE_GATHERING);
-	e = open(p, x, now);
+	e = may_spend(p, x, now) ? open(p, x, now) : NULL;
 	if (e && upstream_rest(p, e, x, now))
 		return true;
 	exchange_set_state(&p->exchanges, x, before);

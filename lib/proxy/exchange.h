@@ -59,6 +59,7 @@ struct exchange {
 	tstamp doubted;   /* when something came that was not of the next hop, though it seemed to be; 0: never */
 	uint32_t max_age; /* of the 5.03 that says why */
 	uint16_t client_mid, up_mid, down_mid, token_len;
+	uint16_t prepaid; /* cost units that were charged for it, and have not been sent yet */
 	uint8_t state, server, lane, client_type;
 	uint8_t token[EXCHANGE_TOKEN];
 	uint8_t client_token[EXCHANGE_INLINE];
@@ -73,7 +74,8 @@ struct exchange {
 	bool has_oscore, no_response;
 	bool by_path; /* its client found the server under the server's uri-path */
 	bool has_layer;
-	bool accepted; /* the device accepted it observably */
+	bool begun;    /* something of it went to the device */
+	bool accepted; /* the device accepted it, or what it fetches the rest for, observably */
 	bool echoed;   /* the next hop's Echo was given back once */
 	uint8_t code;  /* of the response under way to the client */
 	uint8_t why;   /* it cannot go up: enum fault */

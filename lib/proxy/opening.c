@@ -31,6 +31,7 @@ static void fill(struct exchange *x, const struct request *rq, const struct verd
 	x->client_type = rq->msg->type;
 	x->lane = (uint8_t)v->lane;
 	x->ticket = v->ticket;
+	x->prepaid = rq->facts.units;
 	x->retransmit = v->retransmit;
 	x->unscheduled = v->unscheduled;
 	x->proven = v->proven;

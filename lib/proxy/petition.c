@@ -1,6 +1,7 @@
 #include "proxy/petition.h"
 #include "coap/option.h"
 
+#define LAYER     16          /* what our layer adds, about, inside and outside */
 #define WHOLE_FOR TSTAMP_HOUR /* what a server knows of blocks is tried again so often */
 
 static enum path_channel channel_of(const struct exchange *x)
@@ -62,14 +63,41 @@ static bool keep(struct proxy *p, struct exchange *x, struct dgram *d, bool writ
 }
 
 /* What goes there goes in blocks of the link, if it has any and the server is not known to know none. */
+static bool has_blocks(const struct proxy *p, uint8_t server, enum path_channel channel, tstamp now)
+{
+	return core_link(p, server)->block_size && tstamp_reached(p->whole_until[server][channel], now);
+}
+
 static bool is_cut(const struct proxy *p, const struct exchange *x, tstamp now)
 {
-	return core_link(p, x->server)->block_size && tstamp_reached(p->whole_until[x->server][channel_of(x)], now);
+	return has_blocks(p, x->server, channel_of(x), now);
 }
 
 static uint8_t link_szx(const struct proxy *p, const struct exchange *x, tstamp now)
 {
 	return is_cut(p, x, now) ? block_szx(core_link(p, x->server)->block_size) : BLOCK_SZX_MAX;
+}
+
+uint32_t petition_weight(const struct proxy *p, uint8_t server, size_t len)
+{
+	uint32_t frame = core_link(p, server)->sched.frame_size;
+
+	return frame && len > frame ? (uint32_t)((len + frame - 1) / frame) : 1;
+}
+
+/* Every piece repeats the options, but for those that a layer of ours hides. */
+uint16_t petition_units(const struct proxy *p, uint8_t server, const struct msg *m, bool has_oscore, tstamp now)
+{
+	bool layered = p->layers_of[server] != PROXY_NO_CONTEXT;
+	size_t body = m->payload.len + (layered ? m->options.len + LAYER : 0);
+	size_t head = 4 + EXCHANGE_TOKEN + (layered ? LAYER : m->options.len) + (body > 0);
+	size_t block = has_blocks(p, server, has_oscore || layered ? CHANNEL_OSCORE : CHANNEL_PLAIN, now)
+			       ? block_size(block_szx(core_link(p, server)->block_size))
+			       : DGRAM_MAX;
+	size_t full = body > 0 ? (body - 1) / block : 0, rest = body - full * block;
+	size_t units = full * petition_weight(p, server, head + block) + petition_weight(p, server, head + rest);
+
+	return units < UINT16_MAX ? (uint16_t)units : UINT16_MAX;
 }
 
 /* Whose blocks a client's own are. */

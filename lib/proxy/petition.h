@@ -9,6 +9,10 @@
 
 /* A datagram for a device, with nothing in it. NULL: no room. */
 struct dgram *petition_blank(struct proxy *p, uint8_t server, enum path_channel channel);
+/* What a datagram of so many bytes costs strangers, in units: 1, and 1 for each further frame, where the link has frames, that it fills. */
+uint32_t petition_weight(const struct proxy *p, uint8_t server, size_t len);
+/* The same of all datagrams that m will be, as far as that can be told before it is written. */
+uint16_t petition_units(const struct proxy *p, uint8_t server, const struct msg *m, bool has_oscore, tstamp now);
 /* The message for x->server, or the first piece of it, under x's token. False: no room. */
 bool petition_build(struct proxy *p, struct exchange *x, const struct target *t, const struct request_view *v,
 		    const struct target_edits *e, tstamp now);

@@ -3,6 +3,7 @@
 #include "proxy/ending.h"
 #include "proxy/holds.h"
 #include "proxy/opening.h"
+#include "proxy/petition.h"
 #include "proxy/share.h"
 #include "proxy/share_key.h"
 
@@ -284,6 +285,7 @@ static void judge(struct proxy *p, struct request *rq, tstamp now)
 
 	rq->keyed = share_key_is_plain(rq) && share_key_make(p, rq, &rq->key);
 	if (!rq->keyed || !serve_shared(p, rq, now)) {
+		rq->facts.units = petition_units(p, rq->target.server, rq->msg, rq->facts.has_oscore, now);
 		v = guard_check(p->guard, &rq->facts, now);
 		tap(p, rq, &v, now);
 		if (p->cfg.policy.dry_run)

@@ -89,7 +89,7 @@ static void set_end(struct proxy *p, struct exchange *x, bool last, bool was_hel
 /* What the first response says about the client: who holds the key asked for it, so one answer per Partial IV may go there. */
 static void account(struct proxy *p, struct exchange *x, const struct msg *m, tstamp now)
 {
-	x->accepted = guard_report(p->guard, x->ticket, classify_response(m, x->has_oscore), now);
+	x->accepted = ending_report(p, x, classify_response(m, x->has_oscore), now);
 	x->proven |= x->accepted;
 	upstream_settled(p, x, now);
 }

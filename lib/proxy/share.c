@@ -428,8 +428,10 @@ void share_renew(struct proxy *p, struct exchange *subject, tstamp now)
 	} else if (!guard_spend(p->guard, subject->server, subject->lane, now)) {
 		subject->device_at = tstamp_add(now, RENEW_LATER); /* what the device tells by itself still comes */
 		exchange_arm(&p->exchanges, subject);
-	} else if (!upstream_renew(p, subject, now)) {
-		ending_refused(p, subject, now);
+	} else {
+		subject->prepaid = 1;
+		if (!upstream_renew(p, subject, now))
+			ending_refused(p, subject, now);
 	}
 }
 

@@ -170,12 +170,24 @@ bool upstream_number(struct proxy *p, struct dgram *d, tstamp now)
 	return true;
 }
 
+/* What was not paid for in advance is a debt of those who may be served next. */
+static void charge(struct proxy *p, struct exchange *x, const struct dgram *d, tstamp now)
+{
+	uint32_t units = petition_weight(p, x->server, d->len), ready = units < x->prepaid ? units : x->prepaid;
+
+	x->begun = true;
+	x->prepaid = (uint16_t)(x->prepaid - ready);
+	if (units > ready && !x->accepted)
+		guard_owe(p->guard, x->ticket, x->server, (enum lane)x->lane, units - ready, now);
+}
+
 bool upstream_sent(struct proxy *p, struct dgram *d, tstamp now)
 {
 	struct exchange *x = exchange_by_ref(&p->exchanges, d->owner);
 
 	if (!x || x->up != d)
 		return false;
+	charge(p, x, d, now);
 	if (x->state == EXCHANGE_QUEUED) {
 		exchange_set_state(&p->exchanges, x, EXCHANGE_SENT);
 		retransmit_start(&x->up_timer, &core_link(p, x->server)->retransmit, (uint32_t)rng_u64(p->rng));

@@ -6,6 +6,7 @@
 #include "coap/msgbuf.h"
 #include "proxy/snapshot.h"
 #include "coap/option.h"
+#include "guard/state.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -1093,6 +1094,143 @@ static void test_endless_bodies(void **state)
 	engine_stop(e);
 }
 
+/* --- what strangers pay --------------------------------------------------------------------------------------------- */
+
+static uint32_t paid(const struct engine *e)
+{
+	const struct budget *b = e->proxy->guard->servers[0].budgets;
+
+	return b[BUDGET_UNKNOWN].used + b[BUDGET_REACHABLE].used;
+}
+
+#define FIRST     "lamp< CON 0.03 * #* Block1=0a *s *r *p"
+#define SECOND    "lamp< CON 0.03 * #* Block1=1a *r *p"
+#define LAST      "lamp< CON 0.03 * #* Block2=02 Block1=22 *r *p"
+#define GO_ON(b)  "lamp> ACK 2.31 $ #$ Block1=" b
+#define PUT_THREE "a> CON 0.03 0001 #01 Uri-Path:lamp !" ONE TWO "x"
+#define GET       "a> CON 0.01 0001 #01 Uri-Path:lamp", "lamp< CON 0.01 * #* Block2=02 *r"
+
+/* A unit for each datagram that the device receives, whatever it takes to get it there; what was never sent is given back. */
+static void test_units(void **state)
+{
+	static const struct {
+		const char *lines[14];
+		uint32_t paid;
+	} rows[] = {
+		{ { "a> CON 0.03 0001 #01 Uri-Path:lamp !" ONE }, 1 },
+		{ { PUT_THREE }, 3 },
+		{ { "prove a", PUT_THREE }, 3 },
+		{ { PUT_THREE, FIRST, GO_ON("0a"), SECOND, GO_ON("1a"), LAST, "lamp> ACK 2.04 $ #$ Block1=22" }, 3 },
+		{ { PUT_THREE, FIRST, "lamp> ACK 4.04 $ #$ Block1=0a" }, 1 },
+		{ { PUT_THREE, FIRST, GO_ON("0a"), SECOND, "lamp> RST 0.00 $ #" }, 2 },
+		{ { PUT_THREE, FIRST, "wait 100s" }, 1 },
+		/* sent again what was sent before: blocks of 32, for 64 bytes that were taken by then; later ones are repeated */
+		{ { PUT_THREE, FIRST, "lamp> ACK 4.13 $ #$ Block1=09", "lamp< CON 0.03 * #* Block1=09 *s *r *p",
+		    GO_ON("09"), "lamp< CON 0.03 * #* Block1=19 *r *p", GO_ON("19"),
+		    "lamp< CON 0.03 * #* Block1=29 *r *p", GO_ON("29"), "lamp< CON 0.03 * #* Block1=39 *r *p" },
+		  5 },
+		{ { PUT_THREE, FIRST, GO_ON("0a"), SECOND, "wait 7s", SECOND }, 3 },
+		{ { PUT_THREE, FIRST, GO_ON("0a"), SECOND, "wait 93s", SECOND, SECOND, SECOND, SECOND }, 6 },
+		/* the whole at once, to a server that knows no blocks */
+		{ { PUT_THREE, FIRST, "lamp> ACK 4.02 $ #$", "lamp< CON 0.03 * #* *p", "lamp> ACK 2.04 $ #$" }, 2 },
+		/* a key exchange has a floor */
+		{ { "a> CON 0.02 0001 #01 Uri-Path:lamp Uri-Path:authz-info !" ONE TWO "x" }, 36 },
+		{ { "a> CON 0.02 0001 #01 Uri-Path:lamp Uri-Path:authz-info !" ONE TWO "x",
+		    "lamp< CON 0.02 * #* Uri-Path:authz-info Block1=0a *s *r *p", "lamp> ACK 4.01 $ #$" },
+		  36 },
+		/* the rest of a response */
+		{ { "prove a", GET, "lamp> ACK 2.05 $ #$ Block2=0a !" ONE, "lamp< CON 0.01 * #* Block2=12 *r",
+		    "lamp> ACK 2.05 $ #$ Block2=1a !" TWO, "lamp< CON 0.01 * #* Block2=22 *r",
+		    "lamp> ACK 2.05 $ #$ Block2=22 !x" },
+		  3 },
+		/* whom the device accepts: nothing at all */
+		{ { "a> CON 0.02 0001 #01 OSCORE=0900bb Uri-Path:lamp !=" HEX HEX HEX HEX HEX,
+		    "lamp< CON 0.02 * #* *o Block1=0a *s *r *p", "lamp> ACK 2.31 $ #$ Block1=0a",
+		    "lamp< CON 0.02 * #* *o Block2=02 Block1=12 *r *p",
+		    "lamp> ACK 2.04 $ #$ OSCORE= Block2=0a Block1=12 !=" HEX HEX HEX HEX,
+		    "lamp< CON 0.02 * #* *o Block2=12 *r", "lamp> ACK 2.04 $ #$ OSCORE= Block2=12 !=00" },
+		  0 },
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < ROWS(rows); i++) {
+		struct proxy_config c = narrow(engine_roomy());
+		struct engine *e;
+
+		c.policy.servers[0].handshake_cost = 36;
+		e = engine_start(&c);
+		for (unsigned k = 0; rows[i].lines[k]; k++)
+			engine_line(e, "%s", rows[i].lines[k]);
+		if (paid(e) != rows[i].paid)
+			print_error("row %u: %u\n", i, paid(e));
+		assert_int_equal(paid(e), rows[i].paid);
+		e->n_out = 0;
+		engine_stop(e);
+	}
+}
+
+/* Strangers who ask for as much as they can, for an hour: the device gets what it gets of small requests. The longest are 17 pieces. */
+static void test_dear_flood(void **state)
+{
+	struct proxy_config c = narrow(engine_careful());
+	struct engine *e = engine_start(&c);
+	uint8_t body[1088];
+
+	(void)state;
+	memset(body, 'x', sizeof body);
+	for (unsigned i = 0; i < 3600; i++) {
+		struct path who = engine_path("[2001:db8:bad::1]:40000");
+		const struct engine_sent *s;
+		uint8_t buf[DGRAM_MAX];
+		struct msgbuf b;
+		char token[20];
+		struct msg m;
+
+		who.remote.ip[7] = (uint8_t)i;
+		who.remote.ip[6] = (uint8_t)(i >> 8);
+		msgbuf_begin(&b, buf, sizeof buf, MSG_CON, MSG_PUT, (uint16_t)i, bytes_of("t", 1));
+		msgbuf_option(&b, OPTION_URI_PATH, bytes_of("lamp", 4));
+		msgbuf_payload(&b, bytes_of(body, sizeof body));
+		engine_receive(e, &who, msgbuf_end(&b));
+		while ((s = engine_take(e, "lamp"))) {
+			assert_int_equal(msg_parse(&m, bytes_of(s->buf, s->len)), MSG_OK);
+			msgtext_hex(m.token, token);
+			engine_line(e, "lamp> ACK 2.31 %04x #%s", m.mid, token);
+		}
+		e->n_out = 0;
+		engine_wait(e, TSTAMP_S);
+	}
+	assert_in_range(e->to_device, 100, 6 + 36 + 6 * 60 + 17);
+	engine_stop(e);
+}
+
+/* Where the link has frames and no blocks, a unit is a frame that the message fills. */
+static void test_frames(void **state)
+{
+	static const struct {
+		unsigned payload;
+		uint32_t frame, units;
+	} rows[] = { { 1000, 0, 1 },  { 40, 104, 1 },  { 86, 104, 1 },   { 87, 104, 2 },
+		     { 190, 104, 2 }, { 191, 104, 3 }, { 1000, 104, 10 } };
+
+	(void)state;
+	for (unsigned i = 0; i < ROWS(rows); i++) {
+		struct proxy_config c = engine_roomy();
+		char body[1001];
+		struct engine *e;
+
+		c.links[0].sched.frame_size = rows[i].frame;
+		e = engine_start(&c);
+		memset(body, 'x', rows[i].payload);
+		body[rows[i].payload] = '\0';
+		engine_line(e, "a> NON 0.03 0001 #01 Uri-Path:lamp !%s", body);
+		assert_int_equal(e->to_device, 1);
+		assert_int_equal(paid(e), rows[i].units);
+		e->n_out = 0;
+		engine_stop(e);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1116,6 +1254,9 @@ int main(void)
 		cmocka_unit_test(test_bad_link),
 		cmocka_unit_test(test_stranger_first),
 		cmocka_unit_test(test_endless_bodies),
+		cmocka_unit_test(test_units),
+		cmocka_unit_test(test_dear_flood),
+		cmocka_unit_test(test_frames),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -131,7 +131,8 @@ static void spend(struct guard *g, tstamp now)
 
 	for (unsigned i = 0; i < BUDGETS; i++)
 		for (unsigned k = 0; k < BUDGET_KINDS; k++)
-			while (budget_take(&s->budgets[i], &s->cost, (enum budget_kind)k, now))
+			while (budget_take(&s->budgets[i], &s->cost, (enum budget_kind)k,
+					   budget_cost(&s->cost, (enum budget_kind)k, 1), now))
 				;
 }
 
@@ -284,6 +285,60 @@ static void test_plain(void **state)
 	judge(g, &unproven, now);
 	judge(g, &exchange, now);
 	guard_free(g);
+}
+
+/* What it costs the device decides. 6 units are in store, and 36 of handshakes' half may be lent when that is full. */
+static void test_units(void **state)
+{
+	static const struct {
+		const char *what;
+		enum who who;
+		uint16_t units, before; /* before: small ones that came just now; then nothing is lent */
+		enum verdict_action action;
+		enum verdict_reason reason;
+	} rows[] = {
+		{ "small", STRANGER, 1, 0, VERDICT_FORWARD, REASON_UNKNOWN },
+		{ "of five datagrams", STRANGER, 5, 0, VERDICT_FORWARD, REASON_UNKNOWN },
+		{ "more than a minute's worth", STRANGER, 20, 0, VERDICT_FORWARD, REASON_UNKNOWN },
+		{ "room for a small one only", STRANGER, 5, 5, VERDICT_THROTTLE, REASON_BUDGET_SPENT },
+		{ "proven: room for a small one, and the rest is owed", PROVEN, 5, 5, VERDICT_FORWARD,
+		  REASON_REACHABLE },
+		{ "moved, proven: more than there is in store", MOVED, 20, 0, VERDICT_FORWARD, REASON_MOVED },
+		{ "more than a day's worth", STRANGER, 601, 0, VERDICT_THROTTLE, REASON_BUDGET_SPENT },
+		{ "more than a day's worth, proven", PROVEN, 601, 0, VERDICT_THROTTLE, REASON_BUDGET_SPENT },
+		{ "trusted", TRUSTED, 601, 0, VERDICT_FORWARD, REASON_TRUSTED },
+	};
+	struct policy p = usual();
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+		tstamp now;
+		struct guard *g = cast(&p, &now);
+		bool proven = rows[i].who == PROVEN, oscore = rows[i].who == MOVED || rows[i].who == TRUSTED;
+		struct budget *b = &g->servers[0].budgets[proven ? BUDGET_REACHABLE : BUDGET_UNKNOWN];
+		struct guard_request rq = facts(rows[i].who, oscore ? 2 : -1, 101);
+		struct verdict v;
+		uint32_t used;
+
+		*b = (struct budget){ .used = 0 };
+		for (unsigned k = 0; k < rows[i].before; k++)
+			assert_true(budget_take(b, &g->servers[0].cost, BUDGET_REQUEST, 1, now));
+		if (rows[i].before)
+			b->half[BUDGET_HANDSHAKE].tat = now + 1; /* lends nothing */
+		used = b->used;
+		rq.units = rows[i].units;
+		v = guard_check(g, &rq, now);
+		if (v.action != rows[i].action || v.reason != rows[i].reason)
+			print_error("%s\n", rows[i].what);
+		assert_int_equal(v.action, rows[i].action);
+		assert_int_equal(v.reason, rows[i].reason);
+		if (rows[i].action == VERDICT_FORWARD && !oscore) {
+			assert_int_equal(b->used, used + rows[i].units);
+			guard_report(g, v.ticket, OUTCOME_CANCELLED, now);
+		}
+		assert_int_equal(b->used, used);
+		guard_free(g);
+	}
 }
 
 /* One key exchange at a time, whoever asks. */
@@ -899,6 +954,7 @@ int main(void)
 		cmocka_unit_test(test_authenticated_handshake),
 		cmocka_unit_test(test_wary_follow_up),
 		cmocka_unit_test(test_no_ticket),
+		cmocka_unit_test(test_units),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -117,7 +117,7 @@ static void test_servers_and_kinds(void **state)
 	(void)state;
 	for (uint32_t i = 0; i < 12; i++) {
 		e = (struct newcomers_entry){
-			.client = v6(i, 1, 1, 1), .ref = i, .server = i % 2, .kind = i % 3, .cost = 36, .since = i
+			.client = v6(i, 1, 1, 1), .ref = i, .server = i % 2, .kind = i % 3, .weight = 3, .since = i
 		};
 		assert_int_equal(newcomers_push(n, &e, &out, &has_evicted), NEWCOMERS_QUEUED);
 	}
@@ -131,7 +131,7 @@ static void test_servers_and_kinds(void **state)
 	assert_false(newcomers_admit(n, 1, 0, 100, &out));
 	for (unsigned i = 0; i < 2; i++) {
 		assert_true(newcomers_admit(n, 1, 1 << 2, 100, &out));
-		assert_true(out.server == 1 && out.kind == 2 && out.cost == 36);
+		assert_true(out.server == 1 && out.kind == 2 && out.weight == 3);
 	}
 	assert_false(newcomers_admit(n, 1, 1 << 2, 100, &out));
 	assert_int_equal(newcomers_waiting(n, 1), 4);
@@ -158,6 +158,38 @@ static void test_oldest_first_inside_a_prefix(void **state)
 			assert_int_equal(admit(n, 2000 + i * TSTAMP_S), i);
 		newcomers_free(n);
 	}
+}
+
+/* Two small requests among twenty that cost ten times as much go first as often as two among two do. A dear one that is alone goes at once. */
+static void test_weights(void **state)
+{
+	struct newcomers_config cfg = usual;
+	unsigned small[2] = { 0 };
+
+	(void)state;
+	cfg.charges = 64;
+	cfg.capacity = 32;
+	for (uint64_t seed = 0; seed < 2000; seed++) {
+		for (uint32_t dear = 0; dear < 2; dear++) {
+			struct newcomers *n = newcomers_create(&cfg, &key, seed * 77777);
+			struct newcomers_entry out;
+			bool has_evicted;
+
+			for (uint32_t i = 0; i < 22; i++) {
+				struct newcomers_entry e = { .client = v6(i, 1, 1, i),
+							     .ref = i,
+							     .weight = i < 2 || !dear ? 1 : 10 };
+
+				newcomers_push(n, &e, &out, &has_evicted);
+			}
+			small[dear] += admit(n, 1000) < 2;
+			for (uint32_t i = 1; i < 22; i++)
+				assert_true(admit(n, 1000) >= 0);
+			newcomers_free(n);
+		}
+	}
+	assert_in_range(small[0], 140, 230);
+	assert_in_range(small[1], 950, 1250);
 }
 
 /* Ten prefixes, one of them with eight waiting: each goes first in a tenth of all draws, in every
@@ -818,6 +850,7 @@ int main(void)
 		cmocka_unit_test(test_servers_and_kinds),
 		cmocka_unit_test(test_oldest_first_inside_a_prefix),
 		cmocka_unit_test(test_equal_chances),
+		cmocka_unit_test(test_weights),
 		cmocka_unit_test(test_thirds),
 		cmocka_unit_test(test_each_server_rotates),
 		cmocka_unit_test(test_forgets),

@@ -289,11 +289,11 @@ static void test_refunds(void **state)
 		uint32_t before = budget_left(&s->budgets[BUDGET_UNKNOWN], &s->cost, START);
 
 		w.in.lane = LANE_UNKNOWN;
-		w.in.charged = budget_take(&s->budgets[BUDGET_UNKNOWN], &s->cost, BUDGET_REQUEST, START);
-		assert_true(w.in.charged);
+		w.in.paid = 5;
+		assert_true(budget_take(&s->budgets[BUDGET_UNKNOWN], &s->cost, BUDGET_REQUEST, 5, START));
 		settle(&w, rows[i].outcome);
 		assert_int_equal(budget_left(&s->budgets[BUDGET_UNKNOWN], &s->cost, START),
-				 before - (rows[i].refunded ? 0 : 1));
+				 before - (rows[i].refunded ? 0 : 5));
 		guard_free(w.g);
 	}
 }
