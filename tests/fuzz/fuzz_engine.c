@@ -42,6 +42,7 @@ struct world {
 	struct fuzz_thing things[FUZZ_SERVERS];
 	struct oscore_state disk[FUZZ_CONTEXTS];
 	bool disk_full;
+	bool allowed[FUZZ_SERVERS]; /* plain requests went there uncharged */
 	struct dgram *taken[TAKEN]; /* out of the pool, so that it runs dry */
 	unsigned n_taken;
 	unsigned sent; /* since the event began */
@@ -272,6 +273,29 @@ static bool is_authentic(struct world *w, struct bytes d)
 	return true;
 }
 
+static void look_at_budgets(struct world *w)
+{
+	for (uint8_t i = 0; i < FUZZ_SERVERS; i++) {
+		fuzz_ledger_charge(&w->ledger, i, &w->proxy->guard->servers[i]);
+		w->allowed[i] |= w->cfg.policy.servers[i].plain == PLAIN_ALLOW;
+	}
+}
+
+/* A request on its way to that server. Strangers have paid for it. */
+static const char *count_stranger(struct world *w, uint8_t server, struct bytes d)
+{
+	uint32_t frame = w->cfg.links[w->cfg.policy.servers[server].link].sched.frame_size;
+	const struct exchange *x;
+	struct msg m;
+
+	if (w->allowed[server] || w->cfg.policy.servers[server].mode != MODE_EXEMPTIONS)
+		return NULL;
+	x = msg_parse(&m, d) == MSG_OK ? exchange_by_token(&w->proxy->exchanges, server, m.token) : NULL;
+	if (!x || x->lane < LANE_REACHABLE || x->accepted)
+		return NULL;
+	return fuzz_ledger_stranger(&w->ledger, server, frame ? ((uint32_t)d.len + frame - 1) / frame : 1);
+}
+
 /* The bytes of it, and where to. */
 static void count_sent(struct world *w, const struct path *to, struct bytes d)
 {
@@ -282,8 +306,11 @@ static void count_sent(struct world *w, const struct path *to, struct bytes d)
 	for (uint8_t i = 0; w->strict && to->leg == LEG_DEVICE && i < FUZZ_SERVERS; i++) {
 		uint8_t link = w->cfg.policy.servers[i].link;
 
-		if (addr_equal(&w->cfg.servers[i].address, &to->remote))
-			wrong = fuzz_ledger_link(&w->ledger, link, &w->cfg.links[link].sched, d.len, w->now);
+		if (!addr_equal(&w->cfg.servers[i].address, &to->remote))
+			continue;
+		wrong = fuzz_ledger_link(&w->ledger, link, &w->cfg.links[link].sched, d.len, w->now);
+		if (!wrong)
+			wrong = count_stranger(w, i, d);
 	}
 	if (wrong)
 		fail_at(w, wrong, __LINE__);
@@ -328,6 +355,7 @@ static void drain(struct world *w)
 
 	settle(w);
 	note_kept(w);
+	look_at_budgets(w);
 	while ((d = proxy_transmit(w->proxy, &to, w->now)).len) {
 		uint8_t *copy = malloc(d.len);
 		struct msg m;
@@ -336,6 +364,7 @@ static void drain(struct world *w)
 			abort();
 		memcpy(copy, d.ptr, d.len);
 		MUST(w, d.len <= DGRAM_MAX);
+		look_at_budgets(w);
 		count_sent(w, &to, d);
 		MUST(w, msg_parse(&m, bytes_of(copy, d.len)) == MSG_OK);
 		if (to.leg == LEG_DEVICE)

@@ -69,6 +69,27 @@ const char *fuzz_ledger_link(struct fuzz_ledger *l, uint8_t link, const struct l
 	return NULL;
 }
 
+/* What was given back stays counted. */
+void fuzz_ledger_charge(struct fuzz_ledger *l, uint8_t server, const struct guard_server_state *s)
+{
+	for (unsigned i = 0; i < BUDGETS; i++) {
+		const struct budget *b = &s->budgets[i];
+		uint32_t before = l->strangers[server].seen[i].day == b->day ? l->strangers[server].seen[i].used : 0;
+
+		if (b->used > before)
+			l->strangers[server].charged += b->used - before;
+		l->strangers[server].seen[i].day = b->day;
+		l->strangers[server].seen[i].used = b->used;
+	}
+}
+
+const char *fuzz_ledger_stranger(struct fuzz_ledger *l, uint8_t server, uint32_t units)
+{
+	l->strangers[server].sent += units;
+	return l->strangers[server].sent > l->strangers[server].charged ? "more for strangers than they were charged"
+									: NULL;
+}
+
 void fuzz_ledger_refill(struct fuzz_ledger *l)
 {
 	for (unsigned i = 0; i < FUZZ_LINKS; i++)

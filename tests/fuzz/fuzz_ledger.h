@@ -1,14 +1,16 @@
 /*
  * fuzz_ledger: what the fuzzed engine has sent, counted once more by somebody else: bytes to addresses that are nobody's (I3), bytes into
- * each link (I4), and nonces under each key, over all lives of the guard.
+ * each link (I4), what strangers made devices receive, and nonces under each key, over all lives of the guard.
  */
 #ifndef FUZZ_LEDGER_H
 #define FUZZ_LEDGER_H
+#include "guard/state.h"
 #include "proxy/proxy.h"
 
 #define FUZZ_SPOOFED 4
 #define FUZZ_LINKS   3
 #define FUZZ_NONCES  16384
+#define FUZZ_PLACES  6 /* of servers */
 
 struct fuzz_ledger {
 	struct {
@@ -20,6 +22,13 @@ struct fuzz_ledger {
 		double level; /* bytes in the bucket */
 		tstamp at;
 	} links[FUZZ_LINKS];
+	struct {
+		uint64_t charged, sent; /* units */
+		struct {
+			tstamp day;
+			uint32_t used;
+		} seen[BUDGETS];
+	} strangers[FUZZ_PLACES];
 	struct {
 		uint64_t nonce, text; /* hashes; 0: free */
 	} nonces[FUZZ_NONCES];
@@ -33,6 +42,10 @@ const char *fuzz_ledger_out(struct fuzz_ledger *l, const struct addr *to, struct
 /* A link that changes begins with a full bucket here: that is never less than it has. */
 const char *fuzz_ledger_link(struct fuzz_ledger *l, uint8_t link, const struct linksched_config *cfg, size_t len,
 			     tstamp now);
+/* What strangers were charged so far. Call before and after whatever may charge or give back. */
+void fuzz_ledger_charge(struct fuzz_ledger *l, uint8_t server, const struct guard_server_state *s);
+/* A device received these units of a stranger whom it has not accepted. */
+const char *fuzz_ledger_stranger(struct fuzz_ledger *l, uint8_t server, uint32_t units);
 /* The guard has started anew. */
 void fuzz_ledger_refill(struct fuzz_ledger *l);
 /*
