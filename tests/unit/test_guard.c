@@ -422,7 +422,7 @@ static void test_charged_for_a_day(void **state)
 	for (unsigned later = 0; later < 2; later++) {
 		struct policy p = careful();
 		struct rig r = rig_start(&p);
-		struct newcomers_entry own = { .ref = 1, .cost = 1 }, other = { .ref = 2, .cost = 1 }, out;
+		struct newcomers_entry own = { .ref = 1, .weight = 1 }, other = { .ref = 2, .weight = 1 }, out;
 		unsigned first = 0;
 		bool evicted;
 

@@ -227,7 +227,7 @@ static void test_newcomer_refunded(void **state)
 	(void)state;
 	for (unsigned queued = 0; queued < 2; queued++) {
 		struct world w = begin();
-		struct newcomers_entry own = { .client = w.in.client, .ref = 1, .cost = 1, .since = START },
+		struct newcomers_entry own = { .client = w.in.client, .ref = 1, .weight = 1, .since = START },
 				       fresh = own;
 		unsigned first = 0;
 
