@@ -4,6 +4,7 @@
 #include "oscore/decoy.h"
 
 #define PROBES 2U /* index entries per place, at most: one for its name, one for its source */
+#define LINE   4U /* index entries in a line of the cache: looked at at once */
 #define NONE   OSCORE_NOWHERE
 
 struct entry {
@@ -25,7 +26,8 @@ struct oscore_store {
 
 static uint32_t index_size(uint32_t capacity)
 {
-	return memory_buckets(capacity * PROBES + capacity / 2 + 1, 1); /* one stays free: it ends every search */
+	return LINE *
+	       memory_buckets(capacity * PROBES + capacity / 2 + 1, LINE); /* one stays free: it ends every search */
 }
 
 size_t oscore_store_memory(uint32_t capacity)
@@ -122,9 +124,15 @@ static struct bytes kid_context_of(const struct oscore_context *c)
 	return oscore_setup_id_context(&c->setup);
 }
 
+/* Where to begin: at a line of the cache. */
+static uint32_t line_of(const struct oscore_store *s, uint64_t hash)
+{
+	return (uint32_t)(hash >> 1) & s->mask & ~(LINE - 1);
+}
+
 static void enter(struct oscore_store *s, uint64_t hash, uint32_t place)
 {
-	uint32_t i = (uint32_t)(hash >> 1) & s->mask;
+	uint32_t i = line_of(s, hash);
 
 	while (s->index[i].hash)
 		i = (i + 1) & s->mask;
@@ -162,8 +170,6 @@ void oscore_store_index(struct oscore_store *s)
 	}
 }
 
-#define STRIDE 4U /* entries looked at at once */
-
 /* `a` where the hash is the one looked for. Without a branch, which would be guessed better for the one or the other. */
 static uint32_t pick(bool is_it, uint32_t a, uint32_t otherwise)
 {
@@ -178,11 +184,11 @@ static uint32_t pick(bool is_it, uint32_t a, uint32_t otherwise)
  */
 static uint32_t place_of(const struct oscore_store *s, uint64_t hash)
 {
-	uint32_t i = (uint32_t)(hash >> 1) & s->mask, place = NONE;
+	uint32_t line = line_of(s, hash), place = NONE;
 
-	for (bool ended = false; !ended;) {
-		for (unsigned k = 0; k < STRIDE; k++, i = (i + 1) & s->mask) {
-			const struct entry *e = &s->index[i];
+	for (bool ended = false; !ended; line = (line + LINE) & s->mask) {
+		for (unsigned k = 0; k < LINE; k++) {
+			const struct entry *e = &s->index[line + k];
 
 			place = pick((e->hash == hash) & (place == NONE), e->place, place); /* the first of a name */
 			ended |= e->hash == 0;
@@ -191,21 +197,13 @@ static uint32_t place_of(const struct oscore_store *s, uint64_t hash)
 	return place;
 }
 
-static void prefetch(const struct oscore_store *s, uint64_t hash)
-{
-	uint32_t i = (uint32_t)(hash >> 1);
-
-	__builtin_prefetch(&s->index[i & s->mask]);
-	__builtin_prefetch(&s->index[(i + STRIDE - 1) & s->mask]);
-}
-
 void oscore_store_prefetch(const struct oscore_store *s, const struct addr *source, struct bytes kid,
 			   struct bytes kid_context)
 {
 	if (s->has_sources)
-		prefetch(s, hash_source(s, source->ip));
+		__builtin_prefetch(&s->index[line_of(s, hash_source(s, source->ip))]);
 	if (kid.len <= OSCORE_ID && kid_context.len <= OSCORE_ID_CONTEXT)
-		prefetch(s, hash_name(s, 0, kid, kid_context));
+		__builtin_prefetch(&s->index[line_of(s, hash_name(s, 0, kid, kid_context))]);
 }
 
 /* *hash: of the name in the list that was looked into; 0: nobody's name is so long. */
