@@ -61,7 +61,7 @@ LIB := \
 	lib/guard/standing.c lib/guard/verdict.c \
 	lib/oscore/decoy.c lib/oscore/oscore.c lib/oscore/oscore_aad.c lib/oscore/oscore_class.c lib/oscore/oscore_context.c \
 	lib/oscore/oscore_option.c lib/oscore/oscore_setup.c lib/oscore/oscore_store.c lib/oscore/replay.c \
-	lib/proxy/cache.c lib/proxy/classify.c lib/proxy/core.c lib/proxy/ending.c lib/proxy/errand.c lib/proxy/exchange.c lib/proxy/fault.c lib/proxy/holds.c \
+	lib/proxy/cache.c lib/proxy/classify.c lib/proxy/core.c lib/proxy/ending.c lib/proxy/errand.c lib/proxy/exchange.c lib/proxy/facts.c lib/proxy/fault.c lib/proxy/holds.c \
 	lib/proxy/layers.c lib/proxy/location.c lib/proxy/opening.c lib/proxy/petition.c lib/proxy/pieces.c lib/proxy/proxy.c lib/proxy/proxy_context.c lib/proxy/proxy_fleet.c lib/proxy/proxy_hint.c lib/proxy/reply.c lib/proxy/representation.c lib/proxy/request.c lib/proxy/response.c lib/proxy/share.c lib/proxy/share_key.c lib/proxy/snapshot.c lib/proxy/snapshot_contexts.c \
 	lib/proxy/snapshot_metrics.c lib/proxy/snapshot_sharing.c \
 	lib/proxy/target.c lib/proxy/upstream.c

@@ -22,8 +22,8 @@ struct aead_info {
 	const char *name; /* as registered: "AES-CCM-16-64-128" */
 	uint8_t cose;     /* its COSE number: 10, 30, 1, 24 */
 	uint8_t key_len, nonce_len, tag_len;
-	uint32_t
-		forgeries; /* failed decryptions after which the key ought to be replaced (draft-ietf-core-oscore-key-limits) */
+	/* failed decryptions after which the key ought to be replaced (draft-ietf-core-oscore-key-limits) */
+	uint32_t forgeries;
 };
 const struct aead_info *aead_info(enum aead_algorithm a);
 

@@ -24,8 +24,8 @@ struct newcomers_entry {
 	struct addr client;
 	uint32_t ref; /* the caller's: an exchange */
 	uint32_t server, kind;
-	uint32_t
-		weight; /* 1 or more: who costs twice as much takes part in every second drawing, if others do in this one */
+	/* 1 or more: who costs twice as much takes part in every second drawing, if others do in this one */
+	uint32_t weight;
 	tstamp since;
 };
 

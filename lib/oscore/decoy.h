@@ -7,9 +7,8 @@
 #include "oscore/oscore_context.h"
 
 struct decoy {
-	struct oscore_context
-		as[OSCORE_ID +
-		   1]; /* by the length of the kid, which the nonce and the AAD depend on; they share a key */
+	/* by the length of the kid, which the nonce and the AAD depend on; they share a key */
+	struct oscore_context as[OSCORE_ID + 1];
 };
 
 /* key: as long as the algorithm's, and drawn anew at each start. False: no memory, or the algorithm is not available here. */

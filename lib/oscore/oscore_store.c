@@ -14,8 +14,8 @@ struct entry {
 
 struct oscore_store {
 	struct oscore_context *all;
-	struct entry
-		*index; /* open addressing; half full, or with a source for each context full but for one in five */
+	/* open addressing; half full, or with a source for each context full but for one in five */
+	struct entry *index;
 	uint32_t capacity, mask;
 	bool has_sources;
 	struct siphash_key key;

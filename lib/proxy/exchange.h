@@ -100,8 +100,8 @@ static inline bool exchange_awaits_ack(const struct exchange *x)
 
 struct exchange_table {
 	struct exchange *all;
-	uint32_t *
-		chains; /* sets of heads: our token, our MID to the device, client flow, our MID to the client, subject */
+	/* sets of heads: our token, our MID to the device, client flow, our MID to the client, subject */
+	uint32_t *chains;
 	struct heap_node **heap_slots;
 	struct heap timers;
 	uint32_t capacity, mask, count, free;

@@ -12,8 +12,8 @@
 #define PIECES_TAG 2 /* bytes of Request-Tag */
 
 struct pieces {
-	struct dgram *
-		whole; /* the request as the server shall see it, uncut and without block options; NULL: in one piece */
+	/* the request as the server shall see it, uncut and without block options; NULL: in one piece */
+	struct dgram *whole;
 	struct dgram *gathered;  /* the response so far, with the first block's options */
 	struct block ask1, ask2; /* what the client said itself, if it did */
 	bool has_ask1, has_ask2;
