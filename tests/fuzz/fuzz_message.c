@@ -357,6 +357,8 @@ static uint8_t answer_code(const struct fuzz_asked *a, const struct fuzz_thing *
 {
 	if (a->has_block1 && a->block1.more)
 		return MSG_CONTINUE;
+	if (a->code == MSG_POST)
+		return MSG_CREATED;
 	if (a->code != MSG_GET && a->code != MSG_FETCH)
 		return MSG_CHANGED;
 	return a->etag_len == 1 && a->etag[0] == t->version ? MSG_VALID : MSG_CONTENT;
@@ -380,11 +382,17 @@ size_t fuzz_answer(struct fuzz_input *in, const struct fuzz_asked *a, const stru
 		msgbuf_option(&b, OPTION_ETAG, bytes_of(&t->version, 1));
 		if (a->observe)
 			msgbuf_option_uint(&b, OPTION_OBSERVE, *mid);
+		if (how & 0x08)
+			msgbuf_option_uint(&b, OPTION_CONTENT_FORMAT, how >> 6);
 		msgbuf_option_uint(&b, OPTION_MAX_AGE, how);
+		for (unsigned i = 0; i < (how >> 4 & 3U); i++)
+			msgbuf_option(&b, OPTION_LOCATION_QUERY, bytes_of(filling, how));
 	}
+	for (unsigned i = 0; code == MSG_CREATED && i < (how >> 4 & 7U); i++)
+		msgbuf_option(&b, OPTION_LOCATION_PATH, bytes_of(filling, i < 2 ? how : i));
 	if (a->has_block1)
 		msgbuf_option_uint(&b, OPTION_BLOCK1, block_value(a->block1) & (how & 4 ? ~7U : ~0U));
-	if (code == MSG_CHANGED)
+	if (code == MSG_CHANGED || code == MSG_CREATED)
 		msgbuf_payload(&b, bytes_of(filling, how >> 3));
 	return msgbuf_end(&b).len;
 }
