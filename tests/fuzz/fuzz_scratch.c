@@ -69,14 +69,11 @@ struct bytes fuzz_scratch_get(const char *name, uint8_t *out, size_t cap)
 
 void fuzz_scratch_empty(const char *name)
 {
-	char path[512];
 	DIR *dir = opendir(fuzz_scratch_at(name));
 	struct dirent *entry;
 
-	while (dir && (entry = readdir(dir))) {
-		snprintf(path, sizeof path, "%s/%s", name, entry->d_name);
-		unlink(fuzz_scratch_at(path)); /* fails on directories */
-	}
+	while (dir && (entry = readdir(dir)))
+		unlinkat(dirfd(dir), entry->d_name, 0); /* fails on directories */
 	if (dir)
 		closedir(dir);
 }
