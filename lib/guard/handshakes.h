@@ -8,8 +8,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define HANDSHAKES       8               /* at one server; the oldest makes room */
+#define HANDSHAKES       8               /* at one server; the one with the least time left makes room */
 #define HANDSHAKES_LAST  (60 * TSTAMP_S) /* from the answer to the first message on */
+#define HANDSHAKES_UNITS 4               /* a message of more is none of these */
 #define HANDSHAKES_BLIND 2 /* messages whose sender proved nothing: the next message, and a request under the new key */
 #define HANDSHAKES_SURE  2 /* messages more of an endpoint that is proven */
 

@@ -25,6 +25,7 @@ struct inflight_request {
 	bool queued;     /* goes through the newcomers' queue */
 	bool waiting;    /* still in it */
 	bool probation;  /* let through although suspicious: its endpoint was made wary */
+	bool continued;  /* follows the first message of a key exchange */
 	bool replayable; /* Request-Hash: success earns nothing */
 	bool follow_up;  /* a later outer block: books nothing */
 	uint8_t kid_len, kid[RELATION_KID];

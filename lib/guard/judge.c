@@ -94,6 +94,7 @@ static struct verdict forward(struct guard *g, const struct bench *b, struct ver
 		.queued = v.action == VERDICT_QUEUE,
 		.waiting = v.action == VERDICT_QUEUE,
 		.probation = probation,
+		.continued = v.reason == REASON_HANDSHAKE,
 		.replayable = rq->replayable,
 		.follow_up = rq->follow_up,
 		.kid_len = (uint8_t)rq->kid.len,
@@ -397,25 +398,27 @@ static struct verdict judge_stranger(struct guard *g, const struct bench *b)
 	return challenge(g, b, why);
 }
 
-/* What follows the first message of a key exchange: the next one, or a request under the new key. */
+/* What follows the first message of a key exchange: the next one, or a request under the new key. Neither is large. */
 static bool may_continue(const struct bench *b)
 {
-	return (b->rq->continues || (b->rq->trackable && b->finding == SEQ_NEW)) && b->policy->unknown_rate.count &&
-	       handshakes_known(&b->server->handshakes, b->endpoint, b->now);
+	return (b->rq->continues || (b->rq->trackable && b->finding == SEQ_NEW)) && b->units <= HANDSHAKES_UNITS &&
+	       b->policy->unknown_rate.count && handshakes_known(&b->server->handshakes, b->endpoint, b->now);
 }
 
-/* It does not wait, or the device's work on the first message would be lost. What the device receives is owed, as of any request. */
+/*
+ * It does not wait, or the device's work on the first message would be lost. What the device receives is owed by the next who make keys, and by
+ * nobody else.
+ */
 static struct verdict continue_handshake(struct guard *g, const struct bench *b, bool proven)
 {
 	struct budget *budget = &b->server->budgets[proven ? BUDGET_REACHABLE : BUDGET_UNKNOWN];
 	struct verdict v = say(VERDICT_FORWARD, REASON_HANDSHAKE, proven ? LANE_REACHABLE : LANE_UNKNOWN);
 	struct bench next = *b;
 
-	next.kind = BUDGET_REQUEST;
-	v.retransmit = true;
+	next.kind = BUDGET_HANDSHAKE;
 	v = forward(g, &next, v, b->units, false);
 	if (v.action == VERDICT_FORWARD)
-		budget_owe(budget, &b->server->cost, BUDGET_REQUEST, b->units, b->now);
+		budget_owe(budget, &b->server->cost, BUDGET_HANDSHAKE, b->units, b->now);
 	return v;
 }
 

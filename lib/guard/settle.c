@@ -105,7 +105,7 @@ static void refuse(struct guard *g, const struct inflight_request *in, tstamp no
 /* The server answered the first message, which a stranger's budget paid. */
 static void begin_handshake(struct guard *g, const struct inflight_request *in, tstamp now)
 {
-	if (in->kind == BUDGET_HANDSHAKE && in->paid)
+	if (in->kind == BUDGET_HANDSHAKE && in->paid && !in->continued)
 		handshakes_begin(&g->servers[in->server].handshakes, in->endpoint, now);
 }
 

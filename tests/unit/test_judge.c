@@ -423,6 +423,35 @@ static void test_continued_handshakes(void **state)
 	guard_free(g);
 }
 
+/* What follows is no way to the other half, to more than a few datagrams, or to a next exchange. */
+static void test_bounds_of_handshakes(void **state)
+{
+	struct policy p = usual();
+	struct guard_request rq = facts(STRANGER, -1, 0), other = facts(ELSEWHERE, 77, 0);
+	struct guard *g;
+	struct verdict v;
+	tstamp now;
+
+	(void)state;
+	g = cast(&p, &now);
+	rq.handshake = true;
+	guard_report(g, guard_check(g, &rq, now).ticket, OUTCOME_NEUTRAL, now);
+	rq.continues = true;
+	rq.units = HANDSHAKES_UNITS + 1;
+	assert_int_equal(guard_check(g, &rq, now).reason, REASON_BUDGET_SPENT);
+	rq.units = HANDSHAKES_UNITS;
+	for (unsigned i = 0; i < HANDSHAKES_BLIND; i++) {
+		v = guard_check(g, &rq, now);
+		assert_true(v.reason == REASON_HANDSHAKE && !v.retransmit);
+		other.piv = i;
+		assert_int_equal(guard_check(g, &other, now).action, VERDICT_FORWARD); /* requests go as before */
+		guard_report(g, v.ticket, OUTCOME_NEUTRAL, now);
+	}
+	assert_int_equal(g->servers[0].budgets[BUDGET_UNKNOWN].used, 36 + HANDSHAKES_BLIND * (HANDSHAKES_UNITS + 1));
+	assert_int_equal(guard_check(g, &rq, now).action, VERDICT_PING);
+	guard_free(g);
+}
+
 /* Nothing follows what the device refused, or never saw. */
 static void test_refused_handshakes(void **state)
 {
@@ -936,6 +965,7 @@ int main(void)
 		cmocka_unit_test(test_plain),
 		cmocka_unit_test(test_handshakes),
 		cmocka_unit_test(test_continued_handshakes),
+		cmocka_unit_test(test_bounds_of_handshakes),
 		cmocka_unit_test(test_refused_handshakes),
 		cmocka_unit_test(test_modes),
 		cmocka_unit_test(test_no_reply),
