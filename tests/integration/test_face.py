@@ -336,6 +336,8 @@ class ExpositionTest(Running):
             self.assertTrue(family.name in promtext.PROCESS or family.name.startswith("coapguard_"), family.name)
             for _, labels in family.samples:
                 for label, value in labels:
+                    if label == "version":  # a revision may have five digits in a row
+                        continue
                     self.assertNotRegex(value, r"127\.0\.0|::|\d{5}", "%s: %s" % (family.name, label))
         promtool = shutil.which("promtool")
         if promtool:
