@@ -82,12 +82,19 @@ static void fail_own(struct proxy *p, struct exchange *x, uint8_t code, uint32_t
 		errand_end(p, for_whom, now);
 }
 
+/* Once for each client who hears of it. The guard's own request counts where nobody waits for it. */
+static void note(struct proxy *p, const struct exchange *x, enum fault why, tstamp now)
+{
+	if (!x->own)
+		core_remember(p, &x->client.remote, x->server, why, now);
+	if (!x->own || (x->followers == EXCHANGE_NONE && x->parent == EXCHANGE_NONE))
+		core_count(p, why);
+}
+
 static void fail_for(struct proxy *p, struct exchange *x, uint8_t code, uint32_t max_age, enum fault why,
 		     enum guard_outcome outcome, tstamp now)
 {
-	core_count(p, why);
-	if (!x->own)
-		core_remember(p, &x->client.remote, x->server, why, now);
+	note(p, x, why, now);
 	if (x->state == EXCHANGE_WAITING)
 		guard_withdraw(p->guard, exchange_ref(&p->exchanges, x));
 	ending_report(p, x, outcome, now);

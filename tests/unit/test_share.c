@@ -56,6 +56,23 @@ static void test_fresh(void **state)
 	engine_stop(e);
 }
 
+/* Who asked together each hears that nobody is there, and is counted once. */
+static void test_unreachable(void **state)
+{
+	struct engine *e = start();
+	struct path to;
+
+	(void)state;
+	ENGINE_PLAY(e, "prove a", "prove b", "a> NON 0.01 0001 #01 " T, "lamp< NON 0.01 * #* Uri-Path:t",
+		    "b> NON 0.01 0001 #02 " T, "quiet");
+	to = engine_peer(e, "lamp")->path;
+	proxy_unreachable(e->proxy, &to, e->now);
+	engine_wait(e, TSTAMP_MS);
+	ENGINE_PLAY(e, "a< NON 5.02 * #01", "b< NON 5.02 * #02");
+	assert_int_equal(e->proxy->faults[FAULT_UNREACHABLE], 2);
+	engine_stop(e);
+}
+
 /* What is old is asked for with its ETag, and confirmed for everybody; or it is something new. */
 static void test_validated(void **state)
 {
@@ -1027,6 +1044,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_fresh),
+		cmocka_unit_test(test_unreachable),
 		cmocka_unit_test(test_validated),
 		cmocka_unit_test(test_validated_relation),
 		cmocka_unit_test(test_client_validates),
