@@ -89,7 +89,7 @@ static void run_status(struct daemon *d, const char *argument, struct answer *ou
 	static const char *const names[] = {
 		"name",       "version",        "pid",        "uptime",   "config",           "reload",
 		"reload_age", "reload_message", "clients",    "contexts", "contexts_working", "trace",
-		"received",   "truncated",      "overflowed", "sent",     "dropped",
+		"received",   "truncated",      "overflowed", "sent",     "dropped",          "dry_run",
 	};
 	tstamp now = loop_now(d->loop);
 	tstamp reloaded = d->reload.result == RELOAD_NONE ? d->started : d->reload.at;
@@ -112,6 +112,7 @@ static void run_status(struct daemon *d, const char *argument, struct answer *ou
 		COUNT(udp.overflowed),
 		COUNT(udp.sent),
 		COUNT(udp.unsent),
+		TEXT(d->config.proxy.policy.dry_run ? "yes" : "no"),
 	};
 	struct snapshot_sink sink = begin_table(out);
 

@@ -188,6 +188,7 @@ static unsigned count_servers(const struct config *c)
 
 const char *daemon_status(const struct daemon *d, char *out, size_t size)
 {
+	const char *dry = d->config.proxy.policy.dry_run ? ", dry-run: nothing is refused" : "";
 	unsigned n = count_servers(&d->config), contexts = contexts_count(&d->contexts);
 
 	if (d->reload.result == RELOAD_FAILED)
@@ -195,10 +196,10 @@ const char *daemon_status(const struct daemon *d, char *out, size_t size)
 	else if (n == 0)
 		snprintf(out, size, "no servers configured");
 	else if (contexts > 0)
-		snprintf(out, size, "%u server%s, %u of %u context%s at work", n, n == 1 ? "" : "s",
-			 contexts_working(&d->contexts), contexts, contexts == 1 ? "" : "s");
+		snprintf(out, size, "%u server%s, %u of %u context%s at work%s", n, n == 1 ? "" : "s",
+			 contexts_working(&d->contexts), contexts, contexts == 1 ? "" : "s", dry);
 	else
-		snprintf(out, size, "%u server%s", n, n == 1 ? "" : "s");
+		snprintf(out, size, "%u server%s%s", n, n == 1 ? "" : "s", dry);
 	return out;
 }
 

@@ -19,6 +19,9 @@ static void print_head(const struct table *s, FILE *out, bool colour)
 		table_find(s, 0, "name"), paint_off(PAINT_HEAD, colour), table_find(s, 0, "version"),
 		age(s, "uptime", human), table_find(s, 0, "pid"));
 	fprintf(out, "configuration: %s\n", table_find(s, 0, "config"));
+	if (strcmp(table_find(s, 0, "dry_run"), "yes") == 0)
+		fprintf(out, "%sdry-run%s: all is judged and counted, nothing is refused\n",
+			paint_on(PAINT_BAD, colour), paint_off(PAINT_BAD, colour));
 }
 
 static void print_reload(const struct table *s, FILE *out, bool colour)

@@ -235,6 +235,15 @@ class ShellTest(RunningCase):
         self.assertEqual(self.reload_word(), "ok")
         self.assert_served()
 
+    def test_dry_run_is_told(self):
+        """What refuses nothing is not to be forgotten."""
+        self.assertNotIn("dry-run", self.guard.ctl("status", json_output=False)[0])
+        self.guard.write("[guard]\ndry-run = yes\n" + self.configuration % self.device.port)
+        text, _ = self.guard.ctl("reload", json_output=False)
+        self.assertEqual(text, "the configuration is in force: 1 server, dry-run: nothing is refused\n")
+        self.assertIn("\ndry-run: all is judged and counted, nothing is refused\n", self.guard.ctl("status", json_output=False)[0])
+        wait_until(lambda: any("STATUS=1 server, dry-run" in line for line in self.guard.notify.lines), 3, "the service manager's status")
+
     def test_reload_under_way(self):
         """An exchange survives a reload."""
         self.device.slow = 1
