@@ -39,12 +39,12 @@ void settle_refund(struct guard *g, const struct inflight_request *in, uint32_t 
 	}
 }
 
-/* What the payer was charged; a relation's own bucket is not given back. */
+/* What the payer was charged, and its prefixes when it was admitted; a relation's own bucket is not given back. */
 static void give_back(struct guard *g, const struct inflight_request *in, tstamp now)
 {
 	if (in->paid)
 		settle_refund(g, in, in->paid);
-	if (in->queued)
+	if (in->queued && !in->waiting)
 		newcomers_refund(g->newcomers, &in->client, now);
 }
 

@@ -253,6 +253,27 @@ static void test_newcomer_refunded(void **state)
 	}
 }
 
+/* An admission of before is not forgotten when a later request is given up that was never admitted. */
+static void test_newcomer_still_waiting(void **state)
+{
+	struct newcomers_entry own, fresh, out;
+	struct world w = begin();
+	bool evicted;
+
+	(void)state;
+	own = fresh = (struct newcomers_entry){ .client = w.in.client, .ref = 1, .weight = 1, .since = START };
+	newcomers_push(w.g->newcomers, &own, &out, &evicted);
+	assert_true(newcomers_admit(w.g->newcomers, 0, 1, START, &out));
+	w.in.queued = w.in.waiting = true;
+	fresh.ref = 2;
+	for (unsigned i = 0; i < 32; i++) {
+		settle(&w, OUTCOME_CANCELLED);
+		fresh.client.ip[2] = (uint8_t)(128 + i);
+		assert_false(goes_first(&w, &own, &fresh));
+	}
+	guard_free(w.g);
+}
+
 /* Below min-success over 64 settled requests the standing falls by itself. */
 static void test_min_success(void **state)
 {
@@ -309,6 +330,7 @@ int main(void)
 		cmocka_unit_test(test_just_min_success),
 		cmocka_unit_test(test_refused_on_probation),
 		cmocka_unit_test(test_newcomer_refunded),
+		cmocka_unit_test(test_newcomer_still_waiting),
 		cmocka_unit_test(test_refunds),
 	};
 
