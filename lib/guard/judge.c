@@ -118,15 +118,19 @@ static uint64_t reachable_wait(const struct bench *b)
 	return budget_wait(&b->server->budgets[BUDGET_REACHABLE], c, b->kind, budget_cost(c, b->kind, 1), b->now);
 }
 
+/* Somebody guesses in the name of the client's prefix: no answer to a ping counts now. */
+static bool is_guessed(const struct guard *g, const struct bench *b)
+{
+	return g->pongs_wrong && guard_guesses(g, &b->rq->client, b->now);
+}
+
 /* Who repeats by itself and will be served soon is asked quietly: its own retransmission arrives proven. */
 static bool ping_serves(const struct guard *g, const struct bench *b)
 {
 	uint64_t interval = rate_duration(b->policy->unknown_rate, (uint64_t)b->cost * 2);
 	uint64_t places = 1 + newcomers_waiting(g->newcomers, b->rq->server);
 
-	if (!b->rq->confirmable || b->reach.wary)
-		return false;
-	if (g->pongs_wrong && ratelimit_load(g->guesses, &b->rq->client, b->now) >= 1000)
+	if (!b->rq->confirmable || b->reach.wary || is_guessed(g, b))
 		return false;
 	return interval <= GUARD_PATIENCE / (places < 3 ? places : 3) && reachable_wait(b) <= GUARD_PATIENCE;
 }
@@ -225,11 +229,23 @@ static struct verdict spend_own(struct guard *g, const struct bench *b, struct v
 	return v;
 }
 
+/* Pings were answered, perhaps, but here only Echo counts: the 4.29 brings one. */
+static struct verdict ask_for_echo(struct guard *g, const struct bench *b, enum verdict_reason reason, uint32_t wait_s)
+{
+	struct verdict v = refuse(g, b, VERDICT_THROTTLE, reason, wait_s);
+
+	v.proven = false;
+	return v;
+}
+
 /* An answered ping proves this request: its datagram is kept, and the client loses one round trip. */
 static struct verdict ask_and_hold(struct guard *g, const struct bench *b, enum verdict_reason reason)
 {
-	struct verdict v = refuse(g, b, VERDICT_PING, reason, 0);
+	struct verdict v;
 
+	if (is_guessed(g, b))
+		return ask_for_echo(g, b, reason, retry_with_proof(g, b));
+	v = refuse(g, b, VERDICT_PING, reason, 0);
 	v.hold = v.action == VERDICT_PING;
 	return v;
 }
@@ -249,15 +265,6 @@ static struct verdict judge_proven(struct guard *g, const struct bench *b)
 	    budget_borrow(&b->server->budgets[BUDGET_REACHABLE], &b->server->cost, b->kind, b->cost, b->now))
 		return forward(g, b, say(VERDICT_FORWARD, REASON_REACHABLE, LANE_REACHABLE), b->cost, false);
 	return forward(g, b, queue, 0, false);
-}
-
-/* Pings were answered, perhaps, but here only Echo counts: the 4.29 brings one. */
-static struct verdict ask_for_echo(struct guard *g, const struct bench *b, enum verdict_reason reason, uint32_t wait_s)
-{
-	struct verdict v = refuse(g, b, VERDICT_THROTTLE, reason, wait_s);
-
-	v.proven = false;
-	return v;
 }
 
 /*
@@ -422,13 +429,19 @@ static struct verdict continue_handshake(struct guard *g, const struct bench *b,
 	return v;
 }
 
+/* Spoofers may have used up what is for the unproven, and no ping helps whose address is spoofed, or who answers none. */
 static struct verdict judge_continued(struct guard *g, const struct bench *b)
 {
 	bool proven = b->echo_valid || (b->reach.state != REACH_NONE && !b->reach.wary);
+	enum verdict_reason why;
 
 	if (handshakes_continue(&b->server->handshakes, b->endpoint, proven, b->now))
 		return continue_handshake(g, b, proven);
-	return proven ? judge_stranger(g, b) : ask_and_hold(g, b, REASON_HANDSHAKE);
+	if (proven || b->reach.wary)
+		return judge_stranger(g, b);
+	if (!b->reach.home && take_unknown(g, b, &why))
+		return forward(g, b, say(VERDICT_FORWARD, REASON_UNKNOWN, LANE_UNKNOWN), b->cost, false);
+	return ask_and_hold(g, b, REASON_HANDSHAKE);
 }
 
 static bool is_reused(const struct guard *g, const struct bench *b)

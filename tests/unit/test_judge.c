@@ -452,6 +452,87 @@ static void test_bounds_of_handshakes(void **state)
 	guard_free(g);
 }
 
+/* Who answers a ping in vain, or cannot answer any, is not locked out by his own key exchange. */
+static void test_handshakes_without_pings(void **state)
+{
+	static const struct {
+		const char *what;
+		bool wary, guessed, spent, handshake;
+		enum verdict_action action;
+		enum verdict_reason reason;
+	} rows[] = {
+		{ "a ping serves", false, false, true, false, VERDICT_PING, REASON_HANDSHAKE },
+		{ "somebody spoofs its address", true, false, true, false, VERDICT_THROTTLE, REASON_BUDGET_SPENT },
+		{ "and that of a message_3", true, false, true, true, VERDICT_THROTTLE, REASON_BUDGET_SPENT },
+		{ "its prefix guesses", false, true, true, false, VERDICT_THROTTLE, REASON_HANDSHAKE },
+		{ "a quiet day", false, false, false, false, VERDICT_FORWARD, REASON_UNKNOWN },
+		{ "a quiet day, spoofed", true, false, false, false, VERDICT_FORWARD, REASON_UNKNOWN },
+	};
+	struct policy p = usual();
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct guard_request rq = facts(STRANGER, -1, 0);
+		struct verdict v;
+		struct guard *g;
+		tstamp now;
+
+		g = cast(&p, &now);
+		pong(g, STRANGER, 1, now - 2 * p.echo_validity);
+		rq.handshake = true;
+		guard_report(g, guard_check(g, &rq, now).ticket, OUTCOME_NEUTRAL, now);
+		for (unsigned k = 0; k < HANDSHAKES_BLIND; k++) {
+			rq = facts(STRANGER, 77, k);
+			guard_report(g, guard_check(g, &rq, now).ticket, OUTCOME_NEUTRAL, now);
+		}
+		now += 30 * TSTAMP_S;
+		if (rows[i].wary)
+			reach_wary(g->reach, guard_flow(g, &rq.client), now + TSTAMP_MIN);
+		for (unsigned k = 0; rows[i].guessed && k < GUARD_GUESSES; k++)
+			guard_missed(g, &rq.client, now);
+		if (rows[i].spent)
+			spend(g, now);
+		rq = facts(STRANGER, rows[i].handshake ? -1 : 77, 5);
+		rq.handshake = rq.continues = rows[i].handshake;
+		v = guard_check(g, &rq, now);
+		if (v.action != rows[i].action || v.reason != rows[i].reason)
+			fail_msg("%s: %s (%s)", rows[i].what, verdict_action_word(v.action),
+				 verdict_reason_word(v.reason));
+		assert_int_equal(v.hold, v.action == VERDICT_PING);
+		assert_true(v.action != VERDICT_THROTTLE || !v.proven); /* it brings an Echo */
+		guard_free(g);
+	}
+}
+
+/* Where resets were guessed, no right one counts: only an Echo helps the client that moved there, or is doubted. */
+static void test_guessed_prefix(void **state)
+{
+	static const struct {
+		enum who who;
+		int kid;
+		enum verdict_reason reason;
+	} rows[] = { { ELSEWHERE, 2, REASON_MOVED_UNPROVEN }, { DOUBTED, 3, REASON_DOUBTED } };
+	struct policy p = usual();
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct guard_request rq = facts(rows[i].who, rows[i].kid, 101);
+		struct verdict v;
+		struct guard *g;
+		tstamp now;
+
+		g = cast(&p, &now);
+		spend(g, now);
+		v = guard_check(g, &rq, now);
+		assert_true(v.action == VERDICT_PING && v.hold && v.reason == rows[i].reason);
+		for (unsigned k = 0; k < GUARD_GUESSES; k++)
+			guard_missed(g, &rq.client, now);
+		v = guard_check(g, &rq, now);
+		assert_true(v.action == VERDICT_THROTTLE && !v.proven && v.reason == rows[i].reason);
+		guard_free(g);
+	}
+}
+
 /* Nothing follows what the device refused, or never saw. */
 static void test_refused_handshakes(void **state)
 {
@@ -966,6 +1047,8 @@ int main(void)
 		cmocka_unit_test(test_handshakes),
 		cmocka_unit_test(test_continued_handshakes),
 		cmocka_unit_test(test_bounds_of_handshakes),
+		cmocka_unit_test(test_handshakes_without_pings),
+		cmocka_unit_test(test_guessed_prefix),
 		cmocka_unit_test(test_refused_handshakes),
 		cmocka_unit_test(test_modes),
 		cmocka_unit_test(test_no_reply),
