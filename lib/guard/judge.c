@@ -390,11 +390,16 @@ static struct verdict judge_relation(struct guard *g, const struct bench *b)
 		say(VERDICT_FORWARD, trusted ? REASON_TRUSTED : REASON_TENTATIVE, trusted ? LANE_TRUSTED : LANE_MOVED));
 }
 
+static bool is_denied(const struct bench *b)
+{
+	return !b->rq->has_oscore && b->policy->plain == PLAIN_DENY;
+}
+
 static struct verdict judge_stranger(struct guard *g, const struct bench *b)
 {
 	enum verdict_reason why;
 
-	if (!b->rq->has_oscore && b->policy->plain == PLAIN_DENY)
+	if (is_denied(b))
 		return refuse(g, b, VERDICT_REJECT, REASON_PLAIN_DENIED, 0);
 	if (b->reach.home && b->rq->trackable)
 		return judge_neighbour(g, b);
@@ -408,8 +413,10 @@ static struct verdict judge_stranger(struct guard *g, const struct bench *b)
 /* What follows the first message of a key exchange: the next one, or a request under the new key. Neither is large. */
 static bool may_continue(const struct bench *b)
 {
-	return (b->rq->continues || (b->rq->trackable && b->finding == SEQ_NEW)) && b->units <= HANDSHAKES_UNITS &&
-	       b->policy->unknown_rate.count && handshakes_known(&b->server->handshakes, b->endpoint, b->now);
+	if (!b->rq->continues && !(b->rq->trackable && b->finding == SEQ_NEW))
+		return false;
+	return b->units <= HANDSHAKES_UNITS && !is_denied(b) && b->policy->unknown_rate.count &&
+	       handshakes_known(&b->server->handshakes, b->endpoint, b->now);
 }
 
 /*

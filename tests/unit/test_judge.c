@@ -533,6 +533,31 @@ static void test_guessed_prefix(void **state)
 	}
 }
 
+/* A key exchange under an OSCORE option (RFC 9668) opens no way for plain requests to a server that takes none. */
+static void test_handshakes_where_plain_is_denied(void **state)
+{
+	struct policy p = usual();
+	struct guard_request rq = facts(STRANGER, 9, 0);
+	struct verdict v;
+	struct guard *g;
+	tstamp now;
+
+	(void)state;
+	g = cast(&p, &now);
+	p.servers[0].plain = PLAIN_DENY;
+	guard_retune(g, &p, now);
+	rq.handshake = rq.continues = true;
+	guard_report(g, guard_check(g, &rq, now).ticket, OUTCOME_NEUTRAL, now);
+	rq = facts(STRANGER, -1, 0);
+	rq.handshake = rq.continues = true;
+	v = guard_check(g, &rq, now);
+	assert_true(v.action == VERDICT_REJECT && v.reason == REASON_PLAIN_DENIED);
+	rq = facts(STRANGER, 9, 1);
+	v = guard_check(g, &rq, now);
+	assert_true(v.action == VERDICT_FORWARD && v.reason == REASON_HANDSHAKE);
+	guard_free(g);
+}
+
 /* Nothing follows what the device refused, or never saw. */
 static void test_refused_handshakes(void **state)
 {
@@ -1049,6 +1074,7 @@ int main(void)
 		cmocka_unit_test(test_bounds_of_handshakes),
 		cmocka_unit_test(test_handshakes_without_pings),
 		cmocka_unit_test(test_guessed_prefix),
+		cmocka_unit_test(test_handshakes_where_plain_is_denied),
 		cmocka_unit_test(test_refused_handshakes),
 		cmocka_unit_test(test_modes),
 		cmocka_unit_test(test_no_reply),
