@@ -131,7 +131,7 @@ static void fail(struct proxy *p, struct exchange *x, uint8_t code, enum fault w
 /* What a silent device spares itself is charged all the same: else a flood of strangers at it would cost their budget nothing. */
 void ending_refused(struct proxy *p, struct exchange *x, tstamp now)
 {
-	enum guard_outcome outcome = x->why == FAULT_PROBING ? OUTCOME_NEUTRAL : OUTCOME_CANCELLED;
+	enum guard_outcome outcome = x->why == FAULT_PROBING ? OUTCOME_SILENT : OUTCOME_CANCELLED;
 
 	fail_for(p, x, MSG_UNAVAILABLE, x->max_age, (enum fault)x->why, outcome, now);
 }

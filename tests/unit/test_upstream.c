@@ -275,6 +275,7 @@ static void test_flood_at_silent(void **state)
 		e->n_out = 0;
 	}
 	assert_int_equal(e->proxy->faults[FAULT_PROBING], passed);
+	assert_int_equal(e->proxy->guard->servers[0].outcomes[OUTCOME_NEUTRAL], 0); /* it answered none */
 	assert_in_range(passed, 10, 60);
 	engine_stop(e);
 }
