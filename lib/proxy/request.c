@@ -158,10 +158,10 @@ static size_t small_answer(const struct request *rq)
 	return most < PROXY_UNPROVEN ? most : PROXY_UNPROVEN;
 }
 
-/* Who repeats itself is asked quietly; the others are asked to come again. */
+/* Who repeats itself is asked quietly, where the answer counts; the others are asked to come again. */
 static void challenge(struct proxy *p, const struct request *rq, tstamp now)
 {
-	if (rq->msg->type == MSG_CON)
+	if (rq->msg->type == MSG_CON && !guard_guesses(p->guard, &rq->from->remote, now))
 		ask_for_proof(p, rq, now);
 	else
 		reply_challenge(p, &rq->reply, now);
