@@ -96,9 +96,8 @@ void budget_owe(struct budget *b, const struct budget_config *c, enum budget_kin
 {
 	tstamp from = b->half[k].tat > now ? b->half[k].tat : now;
 
-	if (c->rate.count == 0) /* nobody waits for it to be paid: nobody passes */
-		return;
-	b->half[k].tat = tstamp_add(from, rate_duration(half_rate(c), cost));
+	if (c->rate.count) /* else nobody waits for it to be paid: nobody passes */
+		b->half[k].tat = tstamp_add(from, rate_duration(half_rate(c), cost));
 	use(b, cost, now);
 }
 
@@ -115,6 +114,20 @@ bool budget_borrow(struct budget *b, const struct budget_config *c, enum budget_
 
 void budget_refund(struct budget *b, const struct budget_config *c, enum budget_kind k, uint32_t cost)
 {
-	bucket_refund(&b->half[k], half_rate(c), cost);
+	if (c->rate.count)
+		bucket_refund(&b->half[k], half_rate(c), cost);
 	b->used -= b->used < cost ? b->used : cost;
+}
+
+void budget_retune(struct budget *b, const struct budget_config *old, const struct budget_config *new, tstamp now)
+{
+	uint64_t before = rate_duration(half_rate(old), 1), after = rate_duration(half_rate(new), 1);
+
+	if (old->rate.count == 0 || new->rate.count == 0 || before == 0 || before == after)
+		return;
+	for (unsigned k = 0; k < BUDGET_KINDS; k++) {
+		uint64_t debt = tstamp_since(now, b->half[k].tat), units = debt / before + (debt % before != 0);
+
+		b->half[k].tat = tstamp_add(now, rate_duration(half_rate(new), units));
+	}
 }

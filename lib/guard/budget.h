@@ -33,6 +33,8 @@ bool budget_borrow(struct budget *b, const struct budget_config *c, enum budget_
 void budget_owe(struct budget *b, const struct budget_config *c, enum budget_kind k, uint32_t cost, tstamp now);
 /* Gives back what was taken. */
 void budget_refund(struct budget *b, const struct budget_config *c, enum budget_kind k, uint32_t cost);
+/* What is owed stays so many units, and flows at the new rate; while that is 0, at the old one. */
+void budget_retune(struct budget *b, const struct budget_config *old, const struct budget_config *new, tstamp now);
 /* Units left of the day. */
 uint32_t budget_left(const struct budget *b, const struct budget_config *c, tstamp now);
 #endif

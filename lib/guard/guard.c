@@ -68,12 +68,16 @@ static struct siphash_key derive(const uint8_t secret[32], uint64_t label)
 	return (struct siphash_key){ siphash(&a, &label, sizeof label), siphash(&b, &label, sizeof label) };
 }
 
-static void cost_from_policy(struct guard *g)
+static void cost_from_policy(struct guard *g, tstamp now)
 {
 	for (unsigned i = 0; i < POLICY_SERVERS; i++) {
-		const struct policy_server *s = &g->policy.servers[i];
+		const struct policy_server *p = &g->policy.servers[i];
+		struct guard_server_state *s = &g->servers[i];
+		struct budget_config cost = { p->unknown_rate, p->unknown_budget, p->handshake_cost };
 
-		g->servers[i].cost = (struct budget_config){ s->unknown_rate, s->unknown_budget, s->handshake_cost };
+		for (unsigned k = 0; k < BUDGETS; k++)
+			budget_retune(&s->budgets[k], &s->cost, &cost, now);
+		s->cost = cost;
 	}
 }
 
@@ -110,7 +114,7 @@ struct guard *guard_create(const struct policy *policy, uint32_t requests, const
 	}
 	for (unsigned i = 0; i < POLICY_SERVERS; i++)
 		g->numbers[i] = (uint8_t)i;
-	cost_from_policy(g);
+	cost_from_policy(g, now);
 	return g;
 }
 
@@ -155,7 +159,6 @@ void guard_retune(struct guard *g, const struct policy *policy, tstamp now)
 	struct policy old = g->policy;
 	struct ratelimit_config requests = request_sketch(policy);
 
-	(void)now;
 	g->policy = *policy;
 	g->policy.relations = old.relations; /* sizes stay as created */
 	g->policy.contexts = old.contexts;
@@ -166,7 +169,7 @@ void guard_retune(struct guard *g, const struct policy *policy, tstamp now)
 			forget_server(g, (uint8_t)i);
 	ratelimit_retune(g->requests, requests.rate, requests.burst);
 	replies_retune(&g->replies, policy->reply_rate, policy->reply_slip);
-	cost_from_policy(g);
+	cost_from_policy(g, now);
 }
 
 uint64_t guard_flow(const struct guard *g, const struct addr *client)

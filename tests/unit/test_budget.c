@@ -109,6 +109,52 @@ static void test_refund(void **state)
 	assert_int_equal(budget_left(&b, &c, START), 50);
 }
 
+/* While nothing may pass nothing is paid, and what is given back is what was: others' debts are there when the rate is back. */
+static void test_refund_while_none_passes(void **state)
+{
+	struct budget_config c = usual;
+	struct budget b = { .used = 0 };
+	uint64_t due;
+
+	(void)state;
+	take_all(&b, &c, BUDGET_REQUEST, START);
+	budget_owe(&b, &c, BUDGET_REQUEST, 20, START);
+	due = wait(&b, &c, BUDGET_REQUEST, START);
+	c.rate.count = 0;
+	budget_refund(&b, &c, BUDGET_REQUEST, 1);
+	c = usual;
+	assert_true(wait(&b, &c, BUDGET_REQUEST, START) == due);
+}
+
+/* Another rate: what was owed before is as many units as it was, neither more nor less time than they take now. */
+static void test_other_rate(void **state)
+{
+	static const struct {
+		struct rate rate;
+		uint64_t wait; /* for the next one, of 20 that are owed, and 6 or a minute's worth are in store */
+	} rows[] = { { { 6, TSTAMP_MIN }, 21 * 20 * TSTAMP_S },
+		     { { 60, TSTAMP_MIN }, 0 },
+		     { { 12, TSTAMP_MIN }, 15 * 10 * TSTAMP_S },
+		     { { 1, TSTAMP_MIN }, 26 * 120 * TSTAMP_S },
+		     { { 0, TSTAMP_MIN }, TSTAMP_NEVER } };
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct budget_config c = usual;
+		struct budget b = { .used = 0 };
+
+		while (budget_borrow(&b, &c, BUDGET_REQUEST, 1, START))
+			;
+		budget_owe(&b, &c, BUDGET_REQUEST, 20, START);
+		b.half[BUDGET_HANDSHAKE].tat = TSTAMP_NEVER; /* lends nothing */
+		c.rate = rows[i].rate;
+		budget_retune(&b, &usual, &c, START);
+		assert_int_equal(wait(&b, &c, BUDGET_REQUEST, START), rows[i].wait);
+		budget_retune(&b, &c, &usual, START);
+		assert_int_equal(wait(&b, &usual, BUDGET_REQUEST, START), rows[0].wait);
+	}
+}
+
 /* rate 0 or budget 0: nothing ever passes; a handshake that costs more than a day never does. */
 static void test_none(void **state)
 {
@@ -234,10 +280,12 @@ static void test_debt(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_cost),         cmocka_unit_test(test_rate),   cmocka_unit_test(test_halves),
-		cmocka_unit_test(test_day),          cmocka_unit_test(test_refund), cmocka_unit_test(test_none),
-		cmocka_unit_test(test_wait_is_true), cmocka_unit_test(test_dear),   cmocka_unit_test(test_dear_lent),
-		cmocka_unit_test(test_debt),
+		cmocka_unit_test(test_cost),         cmocka_unit_test(test_rate),
+		cmocka_unit_test(test_halves),       cmocka_unit_test(test_day),
+		cmocka_unit_test(test_refund),       cmocka_unit_test(test_refund_while_none_passes),
+		cmocka_unit_test(test_other_rate),   cmocka_unit_test(test_none),
+		cmocka_unit_test(test_wait_is_true), cmocka_unit_test(test_dear),
+		cmocka_unit_test(test_dear_lent),    cmocka_unit_test(test_debt),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -582,6 +582,26 @@ static void test_refused_handshakes(void **state)
 	}
 }
 
+/* Who gives strangers more need not wait until what they owe has flowed at the old rate. */
+static void test_other_rate(void **state)
+{
+	struct policy p = usual();
+	struct guard_server before, after;
+	struct guard *g;
+	tstamp now;
+
+	(void)state;
+	g = cast(&p, &now);
+	spend(g, now);
+	guard_owe(g, (struct guard_ticket){ 0, 0 }, 0, LANE_REACHABLE, 200, now);
+	guard_view_server(g, 0, &before, now);
+	p.servers[0].unknown_rate.count *= 2;
+	guard_retune(g, &p, now);
+	guard_view_server(g, 0, &after, now);
+	assert_true(after.reachable_wait > 0 && after.reachable_wait <= before.reachable_wait / 2);
+	guard_free(g);
+}
+
 static void test_modes(void **state)
 {
 	struct policy p = usual();
@@ -1077,6 +1097,7 @@ int main(void)
 		cmocka_unit_test(test_handshakes_where_plain_is_denied),
 		cmocka_unit_test(test_refused_handshakes),
 		cmocka_unit_test(test_modes),
+		cmocka_unit_test(test_other_rate),
 		cmocka_unit_test(test_no_reply),
 		cmocka_unit_test(test_retry_after),
 		cmocka_unit_test(test_follow_up),
