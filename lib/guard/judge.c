@@ -259,7 +259,7 @@ static struct verdict judge_proven(struct guard *g, const struct bench *b)
 			return refuse(g, b, VERDICT_THROTTLE, REASON_PREFIX_RATE, 1);
 		return forward(g, b, say(VERDICT_FORWARD, REASON_PLAIN_ALLOWED, LANE_REACHABLE), 0, false);
 	}
-	if (b->units > 1 && b->cost > b->policy->unknown_budget) /* no day has so much */
+	if (b->cost > 1 && b->cost > b->policy->unknown_budget) /* no day has so much */
 		return refuse(g, b, VERDICT_THROTTLE, REASON_BUDGET_SPENT, TOO_DEAR_WAIT);
 	if (!handshake_busy(g, b) && newcomers_waiting(g->newcomers, b->rq->server) == 0 &&
 	    budget_borrow(&b->server->budgets[BUDGET_REACHABLE], &b->server->cost, b->kind, b->cost, b->now))

@@ -558,6 +558,25 @@ static void test_handshakes_where_plain_is_denied(void **state)
 	guard_free(g);
 }
 
+/* A key exchange that no day's budget pays does not wait in the queue in vain. */
+static void test_handshakes_too_dear(void **state)
+{
+	struct policy p = usual();
+	struct guard_request rq = facts(PROVEN, -1, 0);
+	struct verdict v;
+	struct guard *g;
+	tstamp now;
+
+	(void)state;
+	g = cast(&p, &now);
+	p.servers[0].unknown_budget = 35;
+	guard_retune(g, &p, now);
+	rq.handshake = true;
+	v = guard_check(g, &rq, now);
+	assert_true(v.action == VERDICT_THROTTLE && v.reason == REASON_BUDGET_SPENT && v.retry_after_s == 3600);
+	guard_free(g);
+}
+
 /* Nothing follows what the device refused, or never saw. */
 static void test_refused_handshakes(void **state)
 {
@@ -1095,6 +1114,7 @@ int main(void)
 		cmocka_unit_test(test_handshakes_without_pings),
 		cmocka_unit_test(test_guessed_prefix),
 		cmocka_unit_test(test_handshakes_where_plain_is_denied),
+		cmocka_unit_test(test_handshakes_too_dear),
 		cmocka_unit_test(test_refused_handshakes),
 		cmocka_unit_test(test_modes),
 		cmocka_unit_test(test_other_rate),
