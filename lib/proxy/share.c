@@ -6,7 +6,8 @@
 #include "proxy/share_key.h"
 #include "proxy/upstream.h"
 
-#define RENEW_LEAST 5 /* s: more often no relation is renewed; clients are to wait so long after Max-Age (RFC 7641 §3.3.1) */
+/* s: more often no relation is renewed; clients are to wait so long after Max-Age (RFC 7641 §3.3.1) */
+#define RENEW_LEAST 5
 #define RENEW_LATER (60 * TSTAMP_S)
 
 static bool may_share(const struct request *rq)
