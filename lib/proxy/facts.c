@@ -18,7 +18,8 @@ static bool is_handshake(const struct request *rq)
 
 /*
  * Message_3 of EDHOC, or message_2 where the client is the responder, alone or combined with a request: it begins with a connection identifier,
- * and the first message with `true` or not at all (RFC 9528 A.2, RFC 9668). A token comes alone.
+ * and the first message with `true` or not at all (RFC 9528 A.2, RFC 9668). Before what comes as edhoc+cbor-seq there is neither, so that may be
+ * a first message. A token comes alone.
  */
 static bool is_continued(const struct request *rq)
 {
@@ -26,7 +27,7 @@ static bool is_continued(const struct request *rq)
 
 	if (rq->view.edhoc)
 		return true;
-	return payload->len > 0 && payload->ptr[0] != EDHOC_FIRST &&
+	return payload->len > 0 && payload->ptr[0] != EDHOC_FIRST && rq->view.content_format != FORMAT_EDHOC &&
 	       !target_path_is(&rq->target, &rq->view, "authz-info");
 }
 

@@ -721,6 +721,7 @@ static void test_handshake_begins(void **state)
 		{ "a> NON 0.02 0102 #12 " EDHOC " !=f5030258", "budget-spent" },
 		{ "a> NON 0.02 0102 #12 " EDHOC, "budget-spent" }, /* the client is the responder (RFC 9528 A.2.2) */
 		{ "a> NON 0.02 0102 #12 Uri-Path:lamp Uri-Path:authz-info !=a1", "budget-spent" },
+		{ "a> NON 0.02 0102 #12 Uri-Path:lamp Uri-Path:x Content-Format=40 !=0358", "budget-spent" },
 		{ "a> NON 0.02 0102 #12 " EDHOC " !=2701", "handshake" },
 		{ "a> NON 0.02 0102 #12 OSCORE=090027 Uri-Path:lamp EDHOC= !=2701", "handshake" },
 		{ "b> NON 0.02 0102 #12 " EDHOC " !=2701", "budget-spent" },
