@@ -504,7 +504,7 @@ void guard_unspent(struct guard *g, struct guard_ticket t, uint32_t units)
 
 	if (!in || in->waiting)
 		return;
-	floor = in->kind == BUDGET_HANDSHAKE ? g->servers[in->server].cost.handshake_cost : 0;
+	floor = in->kind == BUDGET_HANDSHAKE && !in->continued ? g->servers[in->server].cost.handshake_cost : 0;
 	most = in->paid > floor ? in->paid - floor : 0;
 	if (units > most)
 		units = most;

@@ -59,7 +59,7 @@ static uint32_t *chain(const struct inflight *f, uint64_t relation, uint64_t piv
 
 static void count_handshake(struct inflight *f, const struct inflight_request *rq, int step)
 {
-	if (rq->kind == BUDGET_HANDSHAKE && !rq->waiting)
+	if (rq->kind == BUDGET_HANDSHAKE && !rq->waiting && !rq->continued)
 		f->handshakes[rq->server] = (uint16_t)(f->handshakes[rq->server] + step);
 }
 

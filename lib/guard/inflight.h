@@ -45,7 +45,7 @@ void inflight_close(struct inflight *f, struct guard_ticket t);
 bool inflight_has(const struct inflight *f, uint64_t relation, uint64_t piv, uint64_t endpoint);
 /* What waited in the newcomers' queue goes to the device now. */
 void inflight_launch(struct inflight *f, struct guard_ticket t);
-/* A handshake with this server is under way; a waiting one does not count. */
+/* The first message of a handshake with this server is under way; a waiting one does not count. */
 bool inflight_handshake(const struct inflight *f, uint8_t server);
 uint32_t inflight_count(const struct inflight *f);
 #endif

@@ -577,6 +577,35 @@ static void test_handshakes_too_dear(void **state)
 	guard_free(g);
 }
 
+/* A message that the device never answers keeps nobody else from his key exchange, and what was never sent of it is given back. */
+static void test_unanswered_continuation(void **state)
+{
+	struct policy p = usual();
+	struct guard_request rq = facts(STRANGER, -1, 0), other = facts(PROVEN, -1, 0);
+	struct budget *b;
+	struct guard *g;
+	struct verdict v;
+	uint32_t used;
+	tstamp now;
+
+	(void)state;
+	g = cast(&p, &now);
+	b = &g->servers[0].budgets[BUDGET_UNKNOWN];
+	rq.handshake = other.handshake = true;
+	guard_report(g, guard_check(g, &rq, now).ticket, OUTCOME_NEUTRAL, now);
+	rq.continues = true;
+	rq.units = HANDSHAKES_UNITS;
+	used = b->used;
+	v = guard_check(g, &rq, now);
+	assert_int_equal(v.reason, REASON_HANDSHAKE);
+	assert_int_equal(guard_check(g, &other, now).action, VERDICT_FORWARD);
+	guard_unspent(g, v.ticket, HANDSHAKES_UNITS - 1);
+	assert_int_equal(b->used, used + 1);
+	guard_report(g, v.ticket, OUTCOME_SILENT, now);
+	assert_true(inflight_handshake(g->inflight, 0)); /* the other one */
+	guard_free(g);
+}
+
 /* Nothing follows what the device refused, or never saw. */
 static void test_refused_handshakes(void **state)
 {
@@ -1115,6 +1144,7 @@ int main(void)
 		cmocka_unit_test(test_guessed_prefix),
 		cmocka_unit_test(test_handshakes_where_plain_is_denied),
 		cmocka_unit_test(test_handshakes_too_dear),
+		cmocka_unit_test(test_unanswered_continuation),
 		cmocka_unit_test(test_refused_handshakes),
 		cmocka_unit_test(test_modes),
 		cmocka_unit_test(test_other_rate),
