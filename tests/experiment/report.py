@@ -53,7 +53,8 @@ def compact(result):
     kept["attack_requests"] = attack_requests(result["attacker"], attack)
     kept["sent"], kept["sent_bytes"] = attacker.get("sent", 0), attacker.get("sent_bytes", 0)
     kept["operations"] = short(attack["operations"])
-    kept["quiet"] = short({"established": result["quiet"]["operations"].get("established", {"asked": 0, "ok": 0, "took": [], "why": {}})})["established"]
+    for kind, name in (("established", "quiet"), ("keyed", "quiet_keyed")):
+        kept[name] = short({kind: result["quiet"]["operations"].get(kind, {"asked": 0, "ok": 0, "took": [], "why": {}})})[kind]
     return kept
 
 
@@ -269,9 +270,15 @@ def reasons(results):
 
 
 def key_makers(results):
-    rows = [(attacker, row, served(results.group(row, attacker).operations("keyed")), power(results.group(row, attacker)))
-            for attacker in KEYED for row in ROWS if results.group(row, attacker)]
-    return table(("attacker", "row", "newcomers that make a key: ok [%], p50 / p99 s", "power mW"), rows)
+    rows = []
+    for attacker in KEYED:
+        for row in ROWS:
+            group = results.group(row, attacker)
+            if group:
+                before = [cell["quiet_keyed"] for cell in group.cells]
+                rows.append((attacker, row, "%d/%d" % (sum(b["ok"] for b in before), sum(b["asked"] for b in before)),
+                             served(group.operations("keyed")), power(group)))
+    return table(("attacker", "row", "in the 12 s before", "newcomers that make a key: ok [%], p50 / p99 s", "power mW"), rows)
 
 
 def devices(results):
