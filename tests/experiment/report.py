@@ -312,9 +312,14 @@ def reflected(results):
 
 
 def states(results):
-    """Which states of the engine were measured; one, unless only a part was measured again."""
-    engines = sorted({cell["engine"] for cell in results.data["cells"]} | {run["engine"] for run in results.bots.values()})
-    return "Revision of the guard: %s." % ", ".join(engines)
+    """Which revision of the guard was measured where."""
+    parts = {}
+    for cell in results.data["cells"]:
+        if cell["row"] != "router":
+            parts.setdefault(cell["engine"], set()).add("other links" if cell["variant"] else "`%s`" % cell["row"])
+    for run in results.bots.values():
+        parts.setdefault(run["engine"], set()).add("bots")
+    return "Revision of the guard: %s." % "; ".join("%s (%s)" % (engine, ", ".join(sorted(what))) for engine, what in sorted(parts.items()))
 
 
 def bot_groups(results, prefix):
