@@ -231,8 +231,10 @@ def nested(rig, report, args):
                "allocations in %d requests: %d" % (2000 * len(rounds), sum(r["nested_allocations"] for r in rounds)))
     report.row("look-up among 10^5 contexts / among 10", ns("find_10", "find_100000"),
                each(lambda r: r["find_100000"] / r["find_10"]), "<= 1.3")
+    # who comes first uses up the tries that both have together, so two rounds are one
+    pairs = list(zip(rounds, rounds[1:])) or [(rounds[0], rounds[0])]
     report.row("forged tag / unknown kid, from spoofed sources", ns("unknown_kid", "forged"),
-               each(lambda r: r["forged"] / r["unknown_kid"]), "",
+               [(a["forged"] + b["forged"]) / (a["unknown_kid"] + b["unknown_kid"]) for a, b in pairs], "",
                "decryptions: %d and %d of 2000" % (rounds[0]["unknown_kid_opened"], rounds[0]["forged_opened"]))
 
 
