@@ -52,6 +52,8 @@ GUARD, NEAR, NEAR_OUTSIDE, DEVICE = "2001:db8:9::2", "2001:db8:c::1", "2001:db8:
 ATTACKER, VICTIM, CLIENT = "2001:db8:a::2", "2001:db8:f::1", "2001:db8:c:1::1"
 HOST = DEVICE
 
+APART = "unshare", "-n", "-m", "-p", "--fork", "--kill-child", "--mount-proc"
+
 # The namespace this runs in is the internet.
 NETWORK = """
 ip link set lo up
@@ -149,7 +151,7 @@ def missing():
             return "no %s here" % tool
     if not Path("/dev/net/tun").exists():
         return "no /dev/net/tun here"
-    tried = subprocess.run(["unshare", "-n", "-m", "sh", "-ec", NETWORK], capture_output=True, text=True)
+    tried = subprocess.run([*APART, "sh", "-ec", NETWORK], capture_output=True, text=True)
     return "no network of namespaces here: " + tried.stderr.strip()[-200:] if tried.returncode else None
 
 
@@ -374,8 +376,8 @@ def result_path(row, attacker, seed, variant=""):
 
 
 def run_cell(row, attacker, seed, *options):
-    """In namespaces of its own, which end with it."""
-    argv = ["unshare", "-n", "-m", sys.executable, __file__, "cell", row, attacker, str(seed), *map(str, options)]
+    """In namespaces of its own, which end with it, and so does every process in them."""
+    argv = [*APART, sys.executable, __file__, "cell", row, attacker, str(seed), *map(str, options)]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=900)
     if done.returncode:
         raise RuntimeError("%s %s %d: %s" % (row, attacker, seed, done.stderr[-2000:]))
