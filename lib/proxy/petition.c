@@ -86,7 +86,7 @@ uint32_t petition_weight(const struct proxy *p, uint8_t server, size_t len)
 }
 
 /* Every piece repeats the options, but for those that a layer of ours hides. */
-uint16_t petition_units(const struct proxy *p, uint8_t server, const struct msg *m, bool has_oscore, tstamp now)
+static uint16_t count_units(const struct proxy *p, uint8_t server, const struct msg *m, bool has_oscore, tstamp now)
 {
 	bool layered = p->layers_of[server] != PROXY_NO_CONTEXT;
 	size_t body = m->payload.len + (layered ? m->options.len + LAYER : 0);
@@ -98,6 +98,13 @@ uint16_t petition_units(const struct proxy *p, uint8_t server, const struct msg 
 	size_t units = full * petition_weight(p, server, head + block) + petition_weight(p, server, head + rest);
 
 	return units < UINT16_MAX ? (uint16_t)units : UINT16_MAX;
+}
+
+uint16_t petition_units(const struct proxy *p, uint8_t server, const struct msg *m, bool has_oscore, tstamp now)
+{
+	const struct proxy_link *link = core_link(p, server);
+
+	return link->block_size || link->sched.frame_size ? count_units(p, server, m, has_oscore, now) : 1;
 }
 
 /* Whose blocks a client's own are. */
