@@ -112,6 +112,11 @@ bool budget_borrow(struct budget *b, const struct budget_config *c, enum budget_
 	return true;
 }
 
+uint64_t budget_borrow_wait(const struct budget *b, const struct budget_config *c, enum budget_kind k, tstamp now)
+{
+	return budget_wait(b, c, k, budget_cost(c, k, 1), now);
+}
+
 void budget_refund(struct budget *b, const struct budget_config *c, enum budget_kind k, uint32_t cost)
 {
 	if (c->rate.count)

@@ -29,6 +29,8 @@ uint64_t budget_wait(const struct budget *b, const struct budget_config *c, enum
 		     tstamp now);
 /* Takes it when the least that the kind costs is there. Nobody passes before the rest is paid. */
 bool budget_borrow(struct budget *b, const struct budget_config *c, enum budget_kind k, uint32_t cost, tstamp now);
+/* Nanoseconds until budget_borrow would succeed, whatever the cost; 0: now. */
+uint64_t budget_borrow_wait(const struct budget *b, const struct budget_config *c, enum budget_kind k, tstamp now);
 /* Takes it in any case: it is spent already. */
 void budget_owe(struct budget *b, const struct budget_config *c, enum budget_kind k, uint32_t cost, tstamp now);
 /* Gives back what was taken. */

@@ -256,12 +256,6 @@ bool guard_enqueue(struct guard *g, const struct verdict *v, uint32_t ref, uint3
 	return true;
 }
 
-/* Until one of that kind may be admitted, whatever it costs: what that is above the least is paid after. */
-static uint64_t queue_wait(const struct guard_server_state *s, enum budget_kind k, tstamp now)
-{
-	return budget_wait(&s->budgets[BUDGET_REACHABLE], &s->cost, k, budget_cost(&s->cost, k, 1), now);
-}
-
 /* Bits of the kinds of request that may be admitted now. */
 static uint32_t affordable_kinds(const struct guard *g, uint8_t server, tstamp now)
 {
@@ -269,7 +263,7 @@ static uint32_t affordable_kinds(const struct guard *g, uint8_t server, tstamp n
 	uint32_t kinds = 0;
 
 	for (unsigned k = 0; k < BUDGET_KINDS; k++)
-		if (queue_wait(s, (enum budget_kind)k, now) == 0)
+		if (state_newcomer_wait(s, (enum budget_kind)k, now) == 0)
 			kinds |= 1U << k;
 	if (inflight_handshake(g->inflight, server))
 		kinds &= ~(1U << BUDGET_HANDSHAKE);
@@ -319,7 +313,8 @@ tstamp guard_next_admission(const struct guard *g, tstamp now)
 		for (unsigned k = 0; g->policy.servers[i].present && k < BUDGET_KINDS; k++)
 			if (newcomers_waiting_kinds(g->newcomers, i, 1U << k) &&
 			    !(k == BUDGET_HANDSHAKE && inflight_handshake(g->inflight, (uint8_t)i)))
-				next = tstamp_min(next, tstamp_add(now, queue_wait(s, (enum budget_kind)k, now)));
+				next = tstamp_min(next,
+						  tstamp_add(now, state_newcomer_wait(s, (enum budget_kind)k, now)));
 	}
 	return next;
 }
@@ -462,11 +457,6 @@ bool guard_reaches(const struct guard *g, const struct addr *client, uint64_t fl
 	return addr_is_connected(client) || v.state != REACH_NONE || (v.home && v.shown);
 }
 
-static struct budget *budget_of(struct guard *g, uint8_t server, enum lane lane)
-{
-	return &g->servers[server].budgets[lane == LANE_UNKNOWN ? BUDGET_UNKNOWN : BUDGET_REACHABLE];
-}
-
 /* What goes there in that lane, after its request was settled, is paid by the strangers' budget. */
 static bool is_charged(const struct guard *g, uint8_t server, enum lane lane)
 {
@@ -478,7 +468,7 @@ static bool is_charged(const struct guard *g, uint8_t server, enum lane lane)
 bool guard_spend(struct guard *g, uint8_t server, enum lane lane, tstamp now)
 {
 	const struct budget_config *c = &g->servers[server].cost;
-	struct budget *b = budget_of(g, server, lane);
+	struct budget *b = state_budget(&g->servers[server], lane);
 
 	if (!is_charged(g, server, lane))
 		return true;
@@ -492,7 +482,7 @@ void guard_owe(struct guard *g, struct guard_ticket t, uint8_t server, enum lane
 
 	if (lane < LANE_REACHABLE || (in ? in->paid == 0 : !is_charged(g, server, lane)))
 		return;
-	budget_owe(budget_of(g, server, lane), &g->servers[server].cost, kind, units, now);
+	budget_owe(state_budget(&g->servers[server], lane), &g->servers[server].cost, kind, units, now);
 	if (in)
 		in->paid += units;
 }

@@ -9,21 +9,15 @@ static struct handshake *find(struct handshakes *h, uint64_t endpoint, tstamp no
 	return NULL;
 }
 
-/* Its own place, or that of whoever has the least time left. */
+/* Its own place, or that of whoever has the least time left: none at all, where one is free. */
 static struct handshake *place_for(struct handshakes *h, uint64_t endpoint, tstamp now)
 {
-	struct handshake *place = find(h, endpoint, now);
+	struct handshake *own = find(h, endpoint, now), *least = h->all;
 
-	for (unsigned i = 0; !place && i < HANDSHAKES; i++)
-		if (tstamp_reached(h->all[i].until, now))
-			place = &h->all[i];
-	if (place)
-		return place;
-	place = h->all;
 	for (unsigned i = 1; i < HANDSHAKES; i++)
-		if (h->all[i].until < place->until)
-			place = &h->all[i];
-	return place;
+		if (h->all[i].until < least->until)
+			least = &h->all[i];
+	return own ? own : least;
 }
 
 void handshakes_begin(struct handshakes *h, uint64_t endpoint, tstamp now)
@@ -42,9 +36,12 @@ bool handshakes_known(struct handshakes *h, uint64_t endpoint, tstamp now)
 bool handshakes_continue(struct handshakes *h, uint64_t endpoint, bool proven, tstamp now)
 {
 	struct handshake *shake = find(h, endpoint, now);
-	uint8_t *left = shake && proven && shake->sure ? &shake->sure : shake ? &shake->blind : NULL;
+	uint8_t *left;
 
-	if (!left || *left == 0)
+	if (!shake)
+		return false;
+	left = proven && shake->sure ? &shake->sure : &shake->blind;
+	if (*left == 0)
 		return false;
 	--*left;
 	return true;

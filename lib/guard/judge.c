@@ -111,13 +111,6 @@ static struct verdict forward(struct guard *g, const struct bench *b, struct ver
 	return v;
 }
 
-static uint64_t reachable_wait(const struct bench *b)
-{
-	const struct budget_config *c = &b->server->cost;
-
-	return budget_wait(&b->server->budgets[BUDGET_REACHABLE], c, b->kind, budget_cost(c, b->kind, 1), b->now);
-}
-
 /* Somebody guesses in the name of the client's prefix: no answer to a ping counts now. */
 static bool is_guessed(const struct guard *g, const struct bench *b)
 {
@@ -132,14 +125,15 @@ static bool ping_serves(const struct guard *g, const struct bench *b)
 
 	if (!b->rq->confirmable || b->reach.wary || is_guessed(g, b))
 		return false;
-	return interval <= GUARD_PATIENCE / (places < 3 ? places : 3) && reachable_wait(b) <= GUARD_PATIENCE;
+	return interval <= GUARD_PATIENCE / (places < 3 ? places : 3) &&
+	       state_newcomer_wait(b->server, b->kind, b->now) <= GUARD_PATIENCE;
 }
 
 /* In seconds. */
 static uint64_t expected_wait(const struct guard *g, const struct bench *b)
 {
 	uint64_t places = 1 + newcomers_waiting(g->newcomers, b->rq->server);
-	uint64_t wait = reachable_wait(b);
+	uint64_t wait = state_newcomer_wait(b->server, b->kind, b->now);
 
 	return 1 + wait / TSTAMP_S + (places - 1) * rate_duration(b->policy->unknown_rate, 1) / TSTAMP_S;
 }
@@ -345,9 +339,15 @@ static bool take_moved(const struct bench *b)
 	return true;
 }
 
+/* One answer is enough for one request, where nobody spoofs the endpoint. */
+static bool has_answered(const struct bench *b)
+{
+	return b->echo_valid || (b->reach.state != REACH_NONE && !b->reach.wary);
+}
+
 static struct verdict judge_moved(struct guard *g, const struct bench *b)
 {
-	bool proven = b->echo_valid || (b->reach.state != REACH_NONE && !b->reach.wary);
+	bool proven = has_answered(b);
 	enum verdict_reason why;
 
 	if (proven && take_moved(b)) {
@@ -425,21 +425,21 @@ static bool may_continue(const struct bench *b)
  */
 static struct verdict continue_handshake(struct guard *g, const struct bench *b, bool proven)
 {
-	struct budget *budget = &b->server->budgets[proven ? BUDGET_REACHABLE : BUDGET_UNKNOWN];
-	struct verdict v = say(VERDICT_FORWARD, REASON_HANDSHAKE, proven ? LANE_REACHABLE : LANE_UNKNOWN);
+	enum lane lane = proven ? LANE_REACHABLE : LANE_UNKNOWN;
+	struct verdict v = say(VERDICT_FORWARD, REASON_HANDSHAKE, lane);
 	struct bench next = *b;
 
 	next.kind = BUDGET_HANDSHAKE;
 	v = forward(g, &next, v, b->units, false);
 	if (v.action == VERDICT_FORWARD)
-		budget_owe(budget, &b->server->cost, BUDGET_HANDSHAKE, b->units, b->now);
+		budget_owe(state_budget(b->server, lane), &b->server->cost, BUDGET_HANDSHAKE, b->units, b->now);
 	return v;
 }
 
 /* Spoofers may have used up what is for the unproven, and no ping helps whose address is spoofed, or who answers none. */
 static struct verdict judge_continued(struct guard *g, const struct bench *b)
 {
-	bool proven = b->echo_valid || (b->reach.state != REACH_NONE && !b->reach.wary);
+	bool proven = has_answered(b);
 	enum verdict_reason why;
 
 	if (handshakes_continue(&b->server->handshakes, b->endpoint, proven, b->now))

@@ -34,8 +34,7 @@ void settle_refund(struct guard *g, const struct inflight_request *in, uint32_t 
 		bucket_refund(&s->moved, GUARD_MOVED, units);
 		s->moved_used -= s->moved_used < units ? s->moved_used : units;
 	} else {
-		budget_refund(&s->budgets[in->lane == LANE_UNKNOWN ? BUDGET_UNKNOWN : BUDGET_REACHABLE], &s->cost,
-			      (enum budget_kind)in->kind, units);
+		budget_refund(state_budget(s, (enum lane)in->lane), &s->cost, (enum budget_kind)in->kind, units);
 	}
 }
 

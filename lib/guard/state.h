@@ -37,6 +37,18 @@ struct guard_server_state {
 	uint64_t outcomes[OUTCOME_CANCELLED + 1];
 };
 
+/* What pays for strangers in that lane. */
+static inline struct budget *state_budget(struct guard_server_state *s, enum lane lane)
+{
+	return &s->budgets[lane == LANE_UNKNOWN ? BUDGET_UNKNOWN : BUDGET_REACHABLE];
+}
+
+/* Until a newcomer who proved himself may go, whatever his request costs. */
+static inline uint64_t state_newcomer_wait(const struct guard_server_state *s, enum budget_kind k, tstamp now)
+{
+	return budget_borrow_wait(&s->budgets[BUDGET_REACHABLE], &s->cost, k, now);
+}
+
 struct guard {
 	struct policy policy;
 	struct siphash_key hash_key, ping_key;
