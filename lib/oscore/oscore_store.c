@@ -221,15 +221,6 @@ static uint32_t search(const struct oscore_store *s, const struct addr *source, 
 	return place_of(s, *hash);
 }
 
-struct oscore_context *oscore_store_find(struct oscore_store *s, const struct addr *source, struct bytes kid,
-					 struct bytes kid_context)
-{
-	uint64_t hash;
-	uint32_t place = search(s, source, kid, kid_context, &hash);
-
-	return place == NONE ? NULL : &s->all[place];
-}
-
 /* Where several algorithms are used, each name has one of them for good, as if somebody had it. */
 static struct decoy *decoy_of(const struct oscore_store *s, uint64_t hash)
 {

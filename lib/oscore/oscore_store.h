@@ -24,15 +24,15 @@ void oscore_store_index(struct oscore_store *s);
 /* Of a batch of requests each is announced first, so that memory is waited for only once. */
 void oscore_store_prefetch(const struct oscore_store *s, const struct addr *source, struct bytes kid,
 			   struct bytes kid_context);
-/* kid_context.ptr NULL: absent. NULL: no such context for this source. */
-struct oscore_context *oscore_store_find(struct oscore_store *s, const struct addr *source, struct bytes kid,
-					 struct bytes kid_context);
 
 struct oscore_claim {
 	struct oscore_context *context; /* NULL: none works */
 	uint32_t place;                 /* OSCORE_NOWHERE: it is a decoy */
 };
-/* As find; where there is no such context, but others that work, a decoy of their algorithms stands in, and it takes as long. */
+/*
+ * kid_context.ptr NULL: absent. Where there is no such context for this source, but others that work, a decoy of their algorithms stands
+ * in, and it takes as long.
+ */
 struct oscore_claim oscore_store_claim(struct oscore_store *s, const struct addr *source, struct bytes kid,
 				       struct bytes kid_context);
 /* In the place of a context that works, but may not be used now. */
