@@ -41,7 +41,6 @@ void facts_gather(const struct proxy *p, struct request *rq)
 	bool handshake = is_handshake(rq);
 
 	rq->facts = (struct guard_request){
-		/* every field is said: so nothing is cleared before */
 		.client = rq->from->remote,
 		.listener = rq->from->local,
 		.server = rq->target.server,
@@ -60,6 +59,5 @@ void facts_gather(const struct proxy *p, struct request *rq)
 		.piv = piv,
 		.echo = v->echo,
 		.endpoint = rq->flow,
-		.relation = 0,
 	};
 }

@@ -247,18 +247,19 @@ static unsigned why_incidents(const struct proxy *p, const struct addr *who, con
 static void say_refusal(const struct proxy *p, const struct proxy_refusal *r, const struct snapshot_sink *sink,
 			tstamp now)
 {
-	bool refused = r->server == PROXY_NO_SERVER;
-	bool passed = r->fault == FAULT_REPLAY || r->fault == FAULT_NOT_AUTHENTIC;
+	const char *topic = "refused", *where = "", *server = "";
 	char line[240];
 
+	if (r->server != PROXY_NO_SERVER) {
+		bool passed = r->fault == FAULT_REPLAY || r->fault == FAULT_NOT_AUTHENTIC;
+
+		topic = passed ? "layer" : "failed";
+		where = passed ? ": not taken off, so it was for " : ", at ";
+		server = server_name(p, r->server);
+	}
 	snprintf(line, sizeof line, "%.1f s ago, port %u%s%s: %s: %s.", (double)tstamp_since(r->at, now) / 1e9,
-		 r->client.port,
-		 refused  ? ""
-		 : passed ? ": not taken off, so it was for "
-			  : ", at ",
-		 refused ? "" : server_name(p, r->server), fault_word((enum fault)r->fault),
-		 fault_text((enum fault)r->fault));
-	say(sink, refused ? "refused" : passed ? "layer" : "failed", line);
+		 r->client.port, where, server, fault_word((enum fault)r->fault), fault_text((enum fault)r->fault));
+	say(sink, topic, line);
 }
 
 /* The same of those that no verdict was passed on. */
