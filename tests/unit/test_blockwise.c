@@ -694,6 +694,16 @@ static unsigned give(struct bottle *b, struct bottle_talk *up, const char *line)
 	return n;
 }
 
+/* A client with a key of ours, and the lamp that wants a layer of ours. */
+static struct bottle between_layers(void)
+{
+	struct bottle b = bottle_of(narrow(engine_roomy()));
+
+	bottle_context(&b, "client", 7, PROXY_NO_SERVER);
+	bottle_context(&b, "next", 0, 0);
+	return b;
+}
+
 /* The layer of ours for the next hop is put on once, and what it makes is cut; so is what our client's layer had inside. */
 static void test_layers(void **state)
 {
@@ -701,13 +711,11 @@ static void test_layers(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < ROWS(layers); i++) {
-		struct bottle b = bottle_of(narrow(engine_roomy()));
+		struct bottle b = between_layers();
 		struct bottle_talk t = { .piv = 0 }, up = { .piv = 0 };
 		struct oscore_room room;
 		struct msg inside;
 
-		bottle_context(&b, "client", 7, PROXY_NO_SERVER);
-		bottle_context(&b, "next", 0, 0);
 		bottle_start(&b);
 		engine_prove(b.e, "a");
 		bottle_ask(&b, &t, "a", layers[i], "CON 0.03 0001 #20 Uri-Path:lamp !" ONE TWO "x");
@@ -744,13 +752,11 @@ static void test_forged_block(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < ROWS(forged); i++) {
-		struct bottle b = bottle_of(narrow(engine_roomy()));
+		struct bottle b = between_layers();
 		struct bottle_talk t = { .piv = 0 }, up = { .piv = 0 };
 		struct oscore_room room;
 		struct msg inside;
 
-		bottle_context(&b, "client", 7, PROXY_NO_SERVER);
-		bottle_context(&b, "next", 0, 0);
 		bottle_start(&b);
 		engine_prove(b.e, "a");
 		bottle_ask(&b, &t, "a", "0", "CON 0.01 0001 #20 Uri-Path:lamp");

@@ -485,15 +485,21 @@ static void test_strangers(void **state)
 	engine_stop(e);
 }
 
+/* For an hour what is old may be told where the device is silent. */
+static struct engine *start_forgiving(void)
+{
+	struct proxy_config c = keeping(engine_open());
+
+	c.stale_if_silent = TSTAMP_HOUR;
+	return engine_start(&c);
+}
+
 /* A sleepy device: what is old is better than nothing, for so long as the operator says, and says so. */
 static void test_stale(void **state)
 {
-	struct proxy_config c = keeping(engine_open());
-	struct engine *e;
+	struct engine *e = start_forgiving();
 
 	(void)state;
-	c.stale_if_silent = TSTAMP_HOUR;
-	e = engine_start(&c);
 	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " T, "lamp< CON 0.01 * #* Uri-Path:t", "lamp> ACK 2.05 $ #$ ETag=aa !x",
 		    "a< ACK 2.05 0001 #01 ETag=aa !x", "wait 30min", "a> CON 0.01 0002 #02 " T,
 		    "lamp< CON 0.01 * #* ETag=aa Uri-Path:t", "wait 94s", "a< ACK 0.00 0002 #",
@@ -512,12 +518,9 @@ static void test_stale(void **state)
 /* An observer is not put off with something old: it hears that its device is silent. Its numbers have 24 bits. */
 static void test_stale_observer(void **state)
 {
-	struct proxy_config c = keeping(engine_open());
-	struct engine *e;
+	struct engine *e = start_forgiving();
 
 	(void)state;
-	c.stale_if_silent = TSTAMP_HOUR;
-	e = engine_start(&c);
 	ENGINE_PLAY(e, "a> CON 0.01 0001 #01 " T, "lamp< CON 0.01 * #* Uri-Path:t", "lamp> ACK 2.05 $ #$ ETag=aa !x",
 		    "a< ACK 2.05 0001 #01 ETag=aa !x", "wait 2min", "a> CON 0.01 0002 #02 Observe= " T, "wait 94s",
 		    "a< ACK 0.00 0002 #", "a< CON 5.04 * #02", "a> ACK 0.00 $ #", "flush");
